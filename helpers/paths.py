@@ -1,0 +1,24 @@
+"""Where shipped data and the reader's own cache lie."""
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def data_path(*parts: str) -> Path:
+    """Path of a shipped file: `helpers/data` in an installed package, `data` beside it in a checkout."""
+    installed = _PACKAGE / "data"
+    root = installed if installed.is_dir() else _PACKAGE.parent / "data"
+    return root.joinpath(*parts)
+
+
+def cache_home(*parts: str) -> Path:
+    """Path inside the cache: `SELECTIVITY_HOME`, or `~/.cache/neuron-selectivity`.
+
+    Its folders are `weights/`, `images/` and `records/`. A file found there is used and nothing is
+    downloaded.
+    """
+    home = os.environ.get("SELECTIVITY_HOME")
+    root = Path(home).expanduser() if home else Path.home() / ".cache" / "neuron-selectivity"
+    return root.joinpath(*parts)

@@ -1,0 +1,348 @@
+"""One pass over the images: forward, reduce in the hook, keep the best, add up per class.
+
+    record(network, images) -> Record
+
+Memory is O(units x (k + classes)) and does not grow with the number of images. Lists are exact, ranks
+and places included; see `toplist` for the order and `statistics` for what is read from a map.
+"""
+
+import importlib.metadata
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from helpers.errors import SelectivityError
+from helpers.record.images import batches
+from helpers.record.receptive_field import trace_layers
+from helpers.record.statistics import ResponseReader, Responses
+from helpers.record.store import (
+    LISTS,
+    NEAR_ZERO,
+    STATISTICS,
+    WITH_POSITIONS,
+    LayerRecord,
+    Record,
+    read_tensors,
+    write_tensors,
+)
+from helpers.record.taps import listening, match_layers
+from helpers.record.toplist import RankedAccumulator, RankedList, unpack
+
+CHUNK = 256  # images between two merges into the lists; larger saves time and costs memory
+CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 1"
+ALLOWED_UNREADABLE = 0.01
+
+
+def default_k(n_images: int) -> int:
+    """How many images a list keeps: 400, or a tenth of the images up to 1,000; never more than n."""
+    return min(n_images, 1000, max(400, n_images // 10))
+
+
+def best_device() -> str:
+    """The fastest device that answers: CUDA, Apple's MPS, or the processor."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def record(
+    network,
+    images,
+    k: int | None = None,
+    *,
+    layers="*",
+    batch_size: int = 32,
+    device: str = "auto",
+    responses=(),
+    indices=None,
+    checkpoint=None,
+    checkpoint_seconds: float = 60.0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Record:
+    """Record what a network's units do on a set of images.
+
+    network: a `Network`; images: an `ImageSet`. k: list length (`default_k`). layers: a glob or a
+    list of names. responses: statistics of which every single response is kept, (N, U) each: for
+    small sets only. indices: record only these images of the list (a shard, to `merge` later).
+    checkpoint: a file written every `checkpoint_seconds`; if it exists the run continues from it and
+    ends with the same record; it is removed at the end. Unreadable images are skipped and named in
+    `metadata["skipped"]`; more than 1 % of them is a SelectivityError, and so is a nan response.
+    """
+    names = match_layers(list(network.taps), layers)
+    if len(images) == 0:
+        raise SelectivityError(f"{images.name}: there are no images to record")
+    bad = [s for s in responses if s not in STATISTICS]
+    if bad:
+        raise SelectivityError(f"no statistic {bad[0]!r}; there are {', '.join(STATISTICS)}")
+    indices = np.arange(len(images)) if indices is None else np.unique(indices)
+    device = torch.device(best_device() if device == "auto" else device)
+    k = min(k or default_k(len(images)), len(images))
+
+    module, was_training = network.module, network.module.training
+    module.to(device, memory_format=torch.channels_last).eval()
+    geometry = trace_layers(network, names)
+    run = _Run(network, images, geometry, k, device, tuple(responses), batch_size)
+    done = run.resume(checkpoint, indices)
+    try:
+        _pass(run, indices, done, batch_size, workers, checkpoint, checkpoint_seconds, progress)
+    finally:
+        module.train(was_training)
+    result = run.finish()
+    if checkpoint is not None:
+        Path(checkpoint).unlink(missing_ok=True)
+    return result
+
+
+def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
+    """The loop over the images from number `done` on."""
+    network, images, device = run.network, run.images, run.device
+    stream = batches(images, network.preprocess, indices[done:], batch_size, workers)
+    bar = tqdm(total=len(indices), initial=done, unit="image", disable=not progress,
+               desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
+    saved = time.monotonic()
+    reader = ResponseReader(run.geometry)
+    taps = {layer: network.taps[layer] for layer in run.geometry}
+    with listening(network.module, taps, reader.read), torch.inference_mode(), bar:
+        for numbers, batch, unreadable in stream:
+            run.skip(unreadable, len(indices))
+            if len(numbers):
+                batch = batch.to(device, non_blocking=True)
+                batch = batch.contiguous(memory_format=torch.channels_last)
+                run.prepare(reader, len(numbers))
+                network.module(batch)
+                run.took(numbers)
+            read = len(numbers) + len(unreadable)
+            done += read
+            bar.update(read)
+            if run.filled >= CHUNK:
+                run.flush()
+                if checkpoint is not None and time.monotonic() - saved >= every:
+                    run.save(checkpoint, done)
+                    saved = time.monotonic()
+        run.flush()
+
+
+class _Run:
+    """The accumulators of one recording, over all units of all layers side by side."""
+
+    def __init__(self, network, images, geometry, k, device, kept, batch_size):
+        self.network, self.images, self.geometry = network, images, geometry
+        self.k, self.device, self.kept = k, device, kept
+        units, n_classes = sum(g.units for g in geometry.values()), len(images.class_names)
+        self.units = units
+        self.buffer = Responses.empty(CHUNK + batch_size, units, device)
+        self.numbers, self.filled = [], 0
+        payload = dict.fromkeys(LISTS)
+        payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
+        sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
+        self.lists = {
+            name: RankedAccumulator(units, sizes[name], payload[name], device) for name in LISTS
+        }
+        # Classes first: a class's sums lie together, and images mostly come class by class.
+        shape = (n_classes, units)
+        self.sums = {s: torch.zeros(shape, dtype=torch.float64, device=device) for s in STATISTICS}
+        self.minima = {s: torch.full(shape, torch.inf, device=device) for s in STATISTICS}
+        self.maxima = {s: torch.full(shape, -torch.inf, device=device) for s in STATISTICS}
+        self.responses = {s: torch.full((len(images), units), torch.nan) for s in kept}
+        self.recorded = np.zeros(len(images), dtype=bool)
+        self.skipped: list[list[str]] = []
+
+    def prepare(self, reader, n) -> None:
+        """Point the reader at the next n free rows, and tell it whose places are worth finding."""
+        reader.into = self.buffer.rows(self.filled, self.filled + n)
+        # Looking up one place costs more than its share of looking up all: worth it only once most
+        # responses no longer make a list. On a GPU selecting would wait for the device.
+        selective = self.device.type == "cpu" and self.recorded.sum() >= 3 * self.k
+        reader.above = self._bound("top") if selective else None
+        reader.below = -self._bound("bottom") if selective else None
+
+    def _bound(self, name):
+        if not hasattr(self, "_bounds"):
+            self._bounds = {}
+        if name not in self._bounds:
+            self._bounds[name] = unpack(self.lists[name].keys.amin(1))[0]
+        return self._bounds[name]
+
+    def took(self, numbers) -> None:
+        """Note which images the rows just written belong to."""
+        self.numbers.append(np.asarray(numbers))
+        self.filled += len(numbers)
+
+    def skip(self, unreadable, total) -> None:
+        """Note unreadable images; too many end the run."""
+        self.skipped += [[self.images.names[i], reason] for i, reason in unreadable]
+        if unreadable and len(self.skipped) > ALLOWED_UNREADABLE * total:
+            name, reason = self.skipped[-1]
+            raise SelectivityError(
+                f"{len(self.skipped)} of {total} images cannot be read, more than 1 % "
+                f"(the last: {name}: {reason}); check the folder {self.images.name}"
+            )
+
+    def flush(self) -> None:
+        """Take the buffered rows into every accumulator."""
+        if not self.filled:
+            return
+        numbers = np.concatenate(self.numbers)
+        rows = self.buffer.rows(0, self.filled)
+        self._refuse_nan(rows, numbers)
+        images = torch.from_numpy(numbers).to(self.device)
+        self.lists["top"].add(rows.max, images, rows.max_at)
+        self.lists["bottom"].add(-rows.min, images, rows.min_at)
+        self.lists["mean_top"].add(rows.mean, images)
+        self.lists["mean_bottom"].add(-rows.mean, images)
+        self.lists["near_zero"].add(-rows.mean.abs(), images, rows.mean)
+        self._add_by_class(rows, self.images.classes[numbers])
+        for statistic, table in self.responses.items():
+            table[numbers] = _statistic(rows, statistic).cpu()
+        self.recorded[numbers] = True
+        self.numbers, self.filled, self._bounds = [], 0, {}
+
+    def _refuse_nan(self, rows, numbers):
+        if not (rows.max.isnan().any() or rows.min.isnan().any() or rows.mean.isnan().any()):
+            return
+        bad = rows.max.isnan() | rows.min.isnan() | rows.mean.isnan()
+        row, column = bad.nonzero()[0].tolist()
+        name = self.images.names[numbers[row]]
+        raise SelectivityError(
+            f"layer {self._layer_of(column)} of {self.network.name} gives nan on image {name}; "
+            "check the weights and the preprocessing"
+        )
+
+    def _layer_of(self, column):
+        for layer, geometry in self.geometry.items():
+            if column < geometry.units:
+                return layer
+            column -= geometry.units
+
+    def _add_by_class(self, rows, classes):
+        for c in np.unique(classes):
+            of_class = torch.from_numpy(np.flatnonzero(classes == c)).to(self.device)
+            for statistic in STATISTICS:
+                values = _statistic(rows, statistic)[of_class]
+                self.sums[statistic][c] += values.sum(0, dtype=torch.float64)
+                low, high = self.minima[statistic][c], self.maxima[statistic][c]
+                torch.minimum(low, values.amin(0), out=low)
+                torch.maximum(high, values.amax(0), out=high)
+
+    def _tensors(self):
+        """Everything that a checkpoint must hold, by name; all but the lists by reference."""
+        tensors = {"recorded": torch.from_numpy(self.recorded)}
+        for what in ("sums", "minima", "maxima", "responses"):
+            tensors |= {f"{what}.{s}": t for s, t in getattr(self, what).items()}
+        return tensors
+
+    def _fingerprint(self, indices):
+        network, images = self.network, self.images
+        return {
+            "network": [network.name, network.weights, network.preprocessing],
+            "images": images.digest(),
+            "shard": [len(indices), int(indices[0]), int(indices[-1])],
+            "layers": list(self.geometry),
+            "k": self.k,
+            "responses": list(self.kept),
+        }
+
+    def save(self, path, done) -> None:
+        """Write a checkpoint after `done` images of the run's list."""
+        lists = {
+            f"{name}/{key}": tensor.cpu()
+            for name, accumulator in self.lists.items()
+            for key, tensor in accumulator.state().items()
+        }
+        tensors = {name: tensor.cpu() for name, tensor in self._tensors().items()}
+        metadata = {"format": CHECKPOINT_FORMAT, "done": done, "skipped": self.skipped}
+        write_tensors(path, tensors | lists, metadata | {"run": self.run_id})
+
+    def resume(self, path, indices) -> int:
+        """Continue from a checkpoint if there is one; returns how many images it holds."""
+        self.run_id = self._fingerprint(indices)
+        if path is None or not Path(path).is_file():
+            return 0
+        metadata, tensors = read_tensors(path, CHECKPOINT_FORMAT)
+        different = [key for key, value in self.run_id.items() if metadata["run"][key] != value]
+        if different:
+            raise SelectivityError(
+                f"{path}: a checkpoint of another run (differs in {', '.join(different)}); "
+                "delete it, or name another with --checkpoint"
+            )
+        for name, accumulator in self.lists.items():
+            state = {key: tensors[f"{name}/{key}"] for key in accumulator.state()}
+            accumulator.load(state)
+        for name, tensor in self._tensors().items():
+            tensor.copy_(tensors[name])
+        self.skipped = metadata["skipped"]
+        return metadata["done"]
+
+    def finish(self) -> Record:
+        """The record of what has been accumulated."""
+        ranked = {name: self._ranked(name) for name in LISTS}
+        counts = np.bincount(self.images.classes[self.recorded],
+                             minlength=len(self.images.class_names))  # fmt: skip
+        counts = torch.from_numpy(counts.astype(np.int64))
+        layers, start = {}, 0
+        for name, geometry in self.geometry.items():
+            columns = slice(start, start + geometry.units)
+            layers[name] = self._layer(name, geometry, columns, ranked, counts)
+            start += geometry.units
+        return Record(self._metadata(), layers, self.images.names, self.images.classes, self.recorded)
+
+    def _ranked(self, name):
+        values, images, payload = self.lists[name].sorted()
+        if name == "near_zero":
+            return payload.masked_fill(images < 0, torch.nan), images, None
+        sign = -1.0 if name in ("bottom", "mean_bottom") else 1.0
+        return values * sign, images, payload
+
+    def _layer(self, name, geometry, columns, ranked, counts):
+        width = geometry.map_size[1]
+
+        def ranked_list(values, images, places):
+            values, images = values[columns], images[columns]
+            if places is None:
+                return RankedList(values, images)
+            places = places[columns].long()
+            positions = torch.stack([places // width, places % width], -1)
+            return RankedList(values, images, positions.masked_fill(places[..., None] < 0, -1))
+
+        by_class = {
+            what: {s: t[:, columns].T.cpu() for s, t in getattr(self, what).items()}
+            for what in ("sums", "minima", "maxima")
+        }
+        responses = {s: t[:, columns] for s, t in self.responses.items()}
+        lists = {which: ranked_list(*parts) for which, parts in ranked.items()}
+        return LayerRecord(name, geometry, **lists, **by_class, counts=counts, responses=responses)
+
+    def _metadata(self):
+        network, images = self.network, self.images
+        return {
+            "network": {
+                "name": network.name,
+                "weights": network.weights,
+                "preprocessing": network.preprocessing,
+                "input_size": list(network.input_size),
+            },
+            "images": {
+                "name": images.name,
+                "digest": images.digest(),
+                "class_names": list(images.class_names),
+            },
+            "k": self.k,
+            "skipped": sorted(self.skipped),
+            "software": software(),
+        }
+
+
+def _statistic(rows, name):
+    return rows.max.clamp(min=0) if name == "relu" else getattr(rows, name)
+
+
+def software() -> dict[str, str]:
+    """Versions of what can change a number."""
+    packages = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
+    versions = {p: importlib.metadata.version(p) for p in packages}
+    return versions | {"python": ".".join(map(str, sys.version_info[:2]))}

@@ -17,7 +17,9 @@ def keep_everything(network, images, layers, batch_size=32):
             kept[layer].append(_units_second(module, output.clone()))
 
         def input_hook(module, inputs):
-            kept[layer].append(_units_second(network.module.get_submodule(layer), inputs[0].clone()))
+            kept[layer].append(
+                _units_second(network.module.get_submodule(layer), inputs[0].clone())
+            )
 
         module = network.module.get_submodule(tap.module)
         if tap.side == "input":

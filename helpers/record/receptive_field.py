@@ -179,7 +179,9 @@ def _is_norm(source, dims):
 def _window(field, kernel, stride, padding, dilation):
     """The field after a sliding window, per axis; a single number serves both axes."""
     kernel, stride, padding, dilation = map(_pair, (kernel, stride, padding, dilation))
-    axes = zip(field.size, field.stride, field.offset, kernel, stride, padding, dilation, strict=True)
+    axes = zip(
+        field.size, field.stride, field.offset, kernel, stride, padding, dilation, strict=True
+    )
     new = [(s + (k - 1) * d * j, j * t, o - p * j) for s, j, o, k, t, p, d in axes]
     size, jump, offset = zip(*new, strict=True)
     return ReceptiveField(tuple(size), tuple(jump), tuple(offset))

@@ -289,7 +289,9 @@ class _Run:
             columns = slice(start, start + geometry.units)
             layers[name] = self._layer(name, geometry, columns, ranked, counts)
             start += geometry.units
-        return Record(self._metadata(), layers, self.images.names, self.images.classes, self.recorded)
+        return Record(
+            self._metadata(), layers, self.images.names, self.images.classes, self.recorded
+        )
 
     def _ranked(self, name):
         values, images, payload = self.lists[name].sorted()

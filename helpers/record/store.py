@@ -236,6 +236,7 @@ def write_tensors(path, tensors: dict[str, torch.Tensor], metadata: dict) -> Non
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     # One metadata entry only: with several their order in the file would not be fixed.
     save_file(tensors, part, {"metadata": json.dumps(metadata, sort_keys=True)})
+    os.chmod(part, 0o644)  # the library makes it readable by its owner alone
     with open(part, "rb") as written:
         os.fsync(written.fileno())
     os.replace(part, path)

@@ -1,8 +1,8 @@
 """Numbers about units: tensors in, numbers out; no file, no network, no plot.
 
-    feature     the neuron feature and its weights                 (paper 4)
-    classes     the share of each class among the strongest images (paper 4)
-    tuning      the ordered responses of a unit                    (paper 1)
+feature     the neuron feature and its weights                 (paper 4)
+classes     the share of each class among the strongest images (paper 4)
+tuning      the ordered responses of a unit                    (paper 1)
 """
 
 from helpers.selectivity.classes import class_frequencies, relative_activations

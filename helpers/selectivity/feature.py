@@ -5,7 +5,9 @@ Source: Rafegas and Vanrell, "Understanding trained CNNs by indexing neuron sele
 
 import torch
 
-VISIBLE_SHARE = 0.1  # of the weight; where fewer crops are inside the image, the feature says nothing
+VISIBLE_SHARE = (
+    0.1  # of the weight; where fewer crops are inside the image, the feature says nothing
+)
 FLOOR = 0.7  # the paper averages the crops whose response is at least this share of the largest
 MOST_CROPS = 100
 _TOLERANCE = 1e-9
@@ -35,7 +37,9 @@ def neuron_feature(crops: torch.Tensor, weights: torch.Tensor, valid=None) -> to
     sum of the weights rather than by their number, which would only darken the picture.
     """
     if crops.ndim != 4 or weights.shape != crops.shape[:1]:
-        raise ValueError(f"crops {tuple(crops.shape)} and weights {tuple(weights.shape)} do not fit")
+        raise ValueError(
+            f"crops {tuple(crops.shape)} and weights {tuple(weights.shape)} do not fit"
+        )
     weights = weights.to(crops.dtype)
     seen = torch.ones_like(crops[:, 0]) if valid is None else valid.to(crops.dtype)
     weight = torch.einsum("k,khw->hw", weights, seen)

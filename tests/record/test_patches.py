@@ -27,7 +27,9 @@ def test_crops_are_the_seen_pixels_and_reproduce_the_response(picture_folder):
     bottom = crops(recorded, net, images, "features.0", units=[1], k=3, which="bottom")
     with torch.no_grad():
         response = conv((bottom.pixels[0] - mean) / std)[:, 1, 0, 0]
-    torch.testing.assert_close(response, recorded["features.0"].bottom.values[1, :3], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        response, recorded["features.0"].bottom.values[1, :3], rtol=1e-3, atol=1e-3
+    )
 
 
 def test_outside_the_image_is_invalid_not_black(picture_folder):
@@ -61,4 +63,8 @@ def test_any_preprocessing_is_inverted(name):
 
 def test_a_grey_only_preprocessing_is_refused():
     with pytest.raises(SelectivityError, match="loses colour"):
-        as_shown(lambda image: torch.from_numpy(np.asarray(image.convert("L"), np.float32)).expand(3, -1, -1))
+        as_shown(
+            lambda image: torch.from_numpy(np.asarray(image.convert("L"), np.float32)).expand(
+                3, -1, -1
+            )
+        )

@@ -30,7 +30,9 @@ def gradient_box(network, layer, y, x):
     """Rows and columns of the input that reach one unit: the non-zero extent of its gradient."""
     image = torch.rand(1, 3, *network.input_size, requires_grad=True)
     seen = []
-    handle = network.module.get_submodule(layer).register_forward_hook(lambda m, i, o: seen.append(o))
+    handle = network.module.get_submodule(layer).register_forward_hook(
+        lambda m, i, o: seen.append(o)
+    )
     network.module(image)
     handle.remove()
     seen[0][0, :, y, x].sum().backward()
@@ -54,7 +56,12 @@ def test_equals_the_gradient(layer):
     geometry = trace_layers(network)[layer]
     height, width = geometry.map_size
     inside = 0
-    for y, x in [(2, 2), (height // 2, width // 2), (height // 2, width - 2), (height - 1, width - 1)]:
+    for y, x in [
+        (2, 2),
+        (height // 2, width // 2),
+        (height // 2, width - 2),
+        (height - 1, width - 1),
+    ]:
         box = geometry.field.box(y, x)
         reached = gradient_box(network, layer, y, x)
         if box == clipped(box, (64, 64)):
@@ -62,7 +69,12 @@ def test_equals_the_gradient(layer):
             assert reached == box
         # Where the window touches zero padding the unit may see less, never more.
         top, left, bottom, right = clipped(box, (64, 64))
-        assert top <= reached[0] and left <= reached[1] and reached[2] <= bottom and reached[3] <= right
+        assert (
+            top <= reached[0]
+            and left <= reached[1]
+            and reached[2] <= bottom
+            and reached[3] <= right
+        )
     assert inside
 
 

@@ -69,7 +69,9 @@ def assert_exact(recorded, maps_of, classes):
             listed = getattr(found, which)
             of_images = mean[listed.images, torch.arange(found.n_units)[:, None]]
             torch.testing.assert_close(listed.values, of_images, rtol=1e-4, atol=1e-5)
-            torch.testing.assert_close(listed.values, sign * ranked(sign * mean, k)[0], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                listed.values, sign * ranked(sign * mean, k)[0], rtol=1e-4, atol=1e-5
+            )
         zero = ranked(-mean.abs(), found.near_zero.values.shape[1])[0]
         torch.testing.assert_close(-found.near_zero.values.abs(), zero, rtol=1e-3, atol=1e-5)
         statistics = {"max": high.values, "min": low.values, "mean": mean,
@@ -77,9 +79,15 @@ def assert_exact(recorded, maps_of, classes):
         for name, values in statistics.items():
             for c in range(len(recorded.class_names)):
                 rows = values[classes == c]
-                torch.testing.assert_close(found.sums[name][:, c], rows.double().sum(0), rtol=1e-4, atol=1e-4)
-                torch.testing.assert_close(found.minima[name][:, c], rows.amin(0), rtol=1e-4, atol=1e-5)
-                torch.testing.assert_close(found.maxima[name][:, c], rows.amax(0), rtol=1e-4, atol=1e-5)
+                torch.testing.assert_close(
+                    found.sums[name][:, c], rows.double().sum(0), rtol=1e-4, atol=1e-4
+                )
+                torch.testing.assert_close(
+                    found.minima[name][:, c], rows.amin(0), rtol=1e-4, atol=1e-5
+                )
+                torch.testing.assert_close(
+                    found.maxima[name][:, c], rows.amax(0), rtol=1e-4, atol=1e-5
+                )
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
@@ -162,7 +170,9 @@ def assert_same(a: Record, b: Record, exact_sums=True):
             assert torch.equal(a[layer].minima[s], b[layer].minima[s])
             assert torch.equal(a[layer].maxima[s], b[layer].maxima[s])
         for s in a[layer].responses:
-            torch.testing.assert_close(a[layer].responses[s], b[layer].responses[s], rtol=0, atol=0, equal_nan=True)
+            torch.testing.assert_close(
+                a[layer].responses[s], b[layer].responses[s], rtol=0, atol=0, equal_nan=True
+            )
 
 
 @pytest.mark.parametrize("split", ["halves", "alternate"])
@@ -171,7 +181,9 @@ def test_merged_shards_equal_one_pass(split, picture_folder):
     n = len(images)
     first = np.arange(n // 2) if split == "halves" else np.arange(0, n, 2)
     second = np.setdiff1d(np.arange(n), first)
-    options = dict(batch_size=1, responses=("max",), progress=False)  # one image a batch: same floats
+    options = dict(
+        batch_size=1, responses=("max",), progress=False
+    )  # one image a batch: same floats
     whole = record(net, images, K, **options)
     parts = [record(net, images, K, indices=part, **options) for part in (first, second)]
     assert_same(whole, parts[0].merge(parts[1]), exact_sums=False)
@@ -190,7 +202,9 @@ def test_select_equals_recording_only_those_classes(picture_folder):
         k = direct[layer].top.values.shape[1]
         for which in LISTS:
             got, want = getattr(complete[layer], which), getattr(direct[layer], which)
-            if which == "near_zero":  # 20 of 64 images are kept, so those of two classes may be fewer
+            if (
+                which == "near_zero"
+            ):  # 20 of 64 images are kept, so those of two classes may be fewer
                 kept = (got.images >= 0).sum(1)
                 for unit, m in enumerate(kept.tolist()):
                     assert torch.equal(got.images[unit, :m], want.images[unit, :m])

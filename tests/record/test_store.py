@@ -24,7 +24,9 @@ def test_round_trip(recorded, tmp_path):
     again = Record.load(tmp_path / "r.safetensors")
     assert_same(recorded, again)
     assert again.metadata == {**recorded.metadata, "format": again.metadata["format"]}
-    assert [again[name].geometry for name in again.layers] == [recorded[n].geometry for n in recorded.layers]
+    assert [again[name].geometry for name in again.layers] == [
+        recorded[n].geometry for n in recorded.layers
+    ]
     again.save(tmp_path / "s.safetensors")
     assert (tmp_path / "r.safetensors").read_bytes() == (tmp_path / "s.safetensors").read_bytes()
 
@@ -33,7 +35,10 @@ def test_metadata_says_from_what(recorded, picture_folder):
     metadata, images = recorded.metadata, FolderImages(picture_folder)
     assert metadata["network"]["weights"].startswith("sha256:")
     assert metadata["images"]["digest"] == images.digest()
-    assert metadata["software"]["torch"] == torch.__version__.split("+")[0] or "torch" in metadata["software"]
+    assert (
+        metadata["software"]["torch"] == torch.__version__.split("+")[0]
+        or "torch" in metadata["software"]
+    )
     assert "time" not in json.dumps(metadata["images"])
 
 

@@ -1,0 +1,346 @@
+"""Image sets: which files are images, how they become RGB, in which order they arrive."""
+
+import os
+import pickle
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from helpers.errors import SelectivityError
+from helpers.paths import data_path
+from helpers.record.images import (
+    MAX_ASPECT,
+    FolderImages,
+    ImageSet,
+    TorchvisionImages,
+    WorldImages,
+    batches,
+    to_rgb,
+)
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "real" / "images"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="needs the photographs in ../shared/real")
+
+
+def _picture(path, color=(10, 20, 30), size=(8, 6)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, color).save(path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    for i, name in enumerate(["cat/b.png", "cat/a.jpg", "dog/1.PNG", "ant/x.webp"]):
+        _picture(tmp_path / "pets" / name, (40 * i, 0, 0))
+    (tmp_path / "pets" / "cat" / "notes.txt").write_text("no picture")
+    (tmp_path / "pets" / "cat" / "._a.jpg").write_bytes(b"no picture either")
+    (tmp_path / "pets" / ".hidden").mkdir()
+    return tmp_path / "pets"
+
+
+def test_folder(root):
+    images = FolderImages(root)
+    assert images.name == "pets"
+    assert images.names == ["ant/x.webp", "cat/a.jpg", "cat/b.png", "dog/1.PNG"]
+    assert images.class_names == ("ant", "cat", "dog")
+    assert images.classes.tolist() == [0, 1, 1, 2] and images.classes.dtype == np.int64
+    assert images.open(2).getpixel((0, 0)) == (0, 0, 0)
+    assert images.open(3).getpixel((0, 0)) == (80, 0, 0)
+    with pytest.raises(IndexError):
+        images.open(4)
+
+
+def test_several_roots_follow_one_another_and_keep_names_apart(root, tmp_path):
+    _picture(tmp_path / "more" / "bee" / "x.png")
+    both = FolderImages([root, tmp_path / "more"])
+    assert both.class_names == ("ant", "cat", "dog", "bee")
+    assert both.names[0] == "more/bee/x.png" and both.classes[0] == 3
+    assert both.names == sorted(both.names) and len(both) == 5
+    assert both.name == "pets+more"
+    _picture(tmp_path / "more" / "cat" / "a.jpg")
+    assert "more/cat" in FolderImages([root, tmp_path / "more"]).class_names
+    with pytest.raises(SelectivityError, match="different names"):
+        FolderImages([root, root])
+
+
+def test_digest_is_of_the_list_and_the_sizes(root, tmp_path):
+    digest = FolderImages(root).digest()
+    shutil.copytree(root, tmp_path / "elsewhere")
+    assert FolderImages(tmp_path / "elsewhere").digest() == digest
+    assert FolderImages(root).subset([0, 1]).digest() != digest
+    assert FolderImages(root).select([2, 1, 0]).digest() != digest
+    (root / "cat" / "b.png").rename(root / "cat" / "c.png")
+    assert FolderImages(root).digest() != digest
+    (root / "cat" / "c.png").rename(root / "cat" / "b.png")
+    assert FolderImages(root).digest() == digest
+    _picture(root / "cat" / "b.png", size=(30, 30))
+    assert FolderImages(root).digest() != digest
+
+
+def test_digest_is_the_same_for_both_spellings_of_an_accent(tmp_path):
+    _picture(tmp_path / "linux" / "caf\u00e9" / "a.png")
+    _picture(tmp_path / "mac" / "cafe\u0301" / "a.png")
+    assert FolderImages(tmp_path / "linux").digest() == FolderImages(tmp_path / "mac").digest()
+
+
+def test_views(root):
+    images = FolderImages(root)
+    part = images.subset([3, 1])
+    assert part.names == ["cat/a.jpg", "dog/1.PNG"] and part.classes.tolist() == [1, 2]
+    assert part.class_names == images.class_names
+    assert part.subset([1]).open(0).getpixel((0, 0)) == (80, 0, 0)
+    chosen = images.select(["dog", "ant"])
+    assert chosen.class_names == ("dog", "ant") and chosen.classes.tolist() == [1, 0]
+    assert chosen.names == ["ant/x.webp", "dog/1.PNG"]
+    assert images.select([2]).names == ["dog/1.PNG"] and len(images) == 4
+    for bad, message in [(["dgo"], "close names: dog"), ([7], "no number 7"), ([], "one or more")]:
+        with pytest.raises(SelectivityError, match=message):
+            images.select(bad)
+    for bad, message in [([0, 0], "twice"), ([9], "from 0 to 3")]:
+        with pytest.raises(SelectivityError, match=message):
+            images.subset(bad)
+
+
+def test_folders_that_are_not_laid_out_as_classes(root, tmp_path):
+    with pytest.raises(SelectivityError, match="no image folder at"):
+        FolderImages(tmp_path / "nothing")
+    (tmp_path / "void").mkdir()
+    with pytest.raises(SelectivityError, match="holds no images"):
+        FolderImages(tmp_path / "void")
+    (root / "empty").mkdir()
+    with pytest.raises(SelectivityError, match="class folders without images: empty"):
+        FolderImages(root)
+    (root / "empty").rmdir()
+    with pytest.raises(SelectivityError, match="folder inside a class folder.*did you mean .*pets"):
+        FolderImages(tmp_path)
+    with pytest.raises(SelectivityError, match="2 images lie outside class folders"):
+        FolderImages(root / "cat")
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
+def test_links_out_of_the_folder_are_not_followed(root, tmp_path):
+    _picture(tmp_path / "secret" / "s.png")
+    (root / "cat" / "inside.png").symlink_to(root / "dog" / "1.PNG")
+    (root / "cat" / "outside.png").symlink_to(tmp_path / "secret" / "s.png")
+    (root / "secret").symlink_to(tmp_path / "secret")
+    (root / "dog" / "loop").symlink_to(root)
+    with pytest.raises(SelectivityError, match="dog/loop is a folder inside"):
+        FolderImages(root)
+    (root / "dog" / "loop").unlink()
+    with pytest.warns(UserWarning, match="2 symbolic links"):
+        images = FolderImages(root)
+    assert "cat/inside.png" in images.names and not any("outside" in n for n in images.names)
+    assert images.class_names == ("ant", "cat", "dog")
+    alias = tmp_path / "alias"
+    alias.symlink_to(root)  # the root itself may be a link
+    with pytest.warns(UserWarning):
+        assert FolderImages(alias).names == images.names
+
+
+# --- any picture becomes RGB ---
+
+
+def test_modes():
+    half = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    half.putpixel((1, 0), (0, 0, 255, 255))
+    assert list(to_rgb(half).get_flattened_data()) == [(255, 255, 255), (0, 0, 255)]
+    assert to_rgb(Image.new("LA", (1, 1), (0, 0))).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(Image.new("L", (1, 1), 7)).getpixel((0, 0)) == (7, 7, 7)
+    assert to_rgb(Image.new("1", (1, 1), 1)).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(Image.new("CMYK", (1, 1), (0, 255, 255, 0))).getpixel((0, 0)) == (255, 0, 0)
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([9, 8, 7, 1, 2, 3])
+    palette.putpixel((1, 0), 1)
+    assert list(to_rgb(palette).get_flattened_data()) == [(9, 8, 7), (1, 2, 3)]
+    palette.info["transparency"] = 0
+    assert to_rgb(palette).getpixel((0, 0)) == (255, 255, 255)
+    deep = Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16))
+    assert [p[0] for p in to_rgb(deep).get_flattened_data()] == [0, 100, 255]
+    with pytest.raises(OSError, match="floating-point"):
+        to_rgb(Image.new("F", (1, 1)))
+    with pytest.raises(OSError, match="no picture"):
+        to_rgb(Image.new("L", (MAX_ASPECT + 1, 1)))
+
+
+def _write(path, kind):
+    gradient = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8) * 5)
+    if kind == "rotated.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turn by 90 degrees
+        Image.new("RGB", (8, 6)).save(path, exif=exif)
+    elif kind == "bad_exif.jpg":
+        Image.new("RGB", (8, 6)).save(path, exif=b"Exif\x00\x00garbage")
+    elif kind == "animated.gif":
+        first, second = Image.new("RGB", (8, 6), "red"), Image.new("RGB", (8, 6), "blue")
+        first.save(path, save_all=True, append_images=[second])
+    elif kind == "sixteen.png":
+        Image.fromarray((np.asarray(gradient).astype(np.uint16)) * 257).save(path)
+    elif kind == "sixteen.tif":
+        Image.fromarray((np.asarray(gradient).astype(np.uint16)) * 257).save(path)
+    elif kind == "cmyk.jpg":
+        Image.new("CMYK", (8, 6), (0, 0, 0, 255)).save(path)
+    elif kind == "grey.jpg":
+        gradient.save(path)
+    elif kind == "truncated.jpg":
+        Image.effect_noise((200, 200), 90).save(path)
+        path.write_bytes(path.read_bytes()[:-3000])
+    elif kind == "empty.jpg":
+        path.write_bytes(b"")
+    elif kind == "text.png":
+        path.write_text("not a picture")
+    elif kind == "bomb.png":  # a header that promises 10^10 pixels
+        header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+        chunk = b"IHDR" + header
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + struct.pack(">I", 13)
+            + chunk
+            + struct.pack(">I", zlib.crc32(chunk))
+        )
+
+
+READABLE = {
+    "rotated.jpg": (6, 8), "bad_exif.jpg": (8, 6), "animated.gif": (8, 6), "sixteen.png": (8, 6),
+    "sixteen.tif": (8, 6), "cmyk.jpg": (8, 6), "grey.jpg": (8, 6),
+}  # fmt: skip
+UNREADABLE = ["truncated.jpg", "empty.jpg", "text.png", "bomb.png"]
+
+
+@pytest.fixture
+def odd(tmp_path):
+    folder = tmp_path / "odd" / "all"
+    folder.mkdir(parents=True)
+    for kind in [*READABLE, *UNREADABLE]:
+        _write(folder / kind, kind)
+    return FolderImages(tmp_path / "odd")
+
+
+def test_files_of_every_kind(odd):
+    for kind, size in READABLE.items():
+        image = odd.open(odd.names.index(f"all/{kind}"))
+        assert (image.mode, image.size) == ("RGB", size), kind
+    pixel = odd.open(odd.names.index("all/animated.gif")).getpixel((0, 0))
+    assert pixel == (255, 0, 0)
+    for kind in ("sixteen.png", "sixteen.tif"):
+        deep = odd.open(odd.names.index(f"all/{kind}"))
+        assert np.asarray(deep)[..., 0].ravel().tolist() == [5 * i for i in range(48)]
+    for kind in UNREADABLE:
+        with pytest.raises(OSError, match=f"^all/{kind}: ") as caught:
+            odd.open(odd.names.index(f"all/{kind}"))
+        assert "\n" not in str(caught.value)
+
+
+def _prepare(image):
+    return torch.from_numpy(np.asarray(image.resize((4, 4)), dtype=np.float32)).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_keep_order_and_report_what_cannot_be_read(odd, workers):
+    order = list(range(len(odd)))[::-1]
+    seen, lost = [], {}
+    for indices, batch, unreadable in batches(odd, _prepare, order, 3, workers):
+        assert indices.dtype == torch.int64 and len(indices) + len(unreadable) in (3, len(odd) % 3)
+        if len(indices):
+            assert batch.shape == (len(indices), 3, 4, 4) and batch.dtype == torch.float32
+        for i, tensor in zip(indices.tolist(), batch, strict=True):
+            torch.testing.assert_close(tensor, _prepare(odd.open(i)))
+        seen += indices.tolist()
+        lost |= dict(unreadable)
+    assert seen == [i for i in order if i not in lost]
+    assert {odd.names[i] for i in lost} == {f"all/{kind}" for kind in UNREADABLE}
+    assert all(odd.names[i] in reason for i, reason in lost.items())
+
+
+def test_batch_without_a_readable_image(odd):
+    i = odd.names.index("all/empty.jpg")
+    [(indices, batch, unreadable)] = batches(odd, _prepare, [i], 4)
+    assert len(indices) == len(batch) == 0 and unreadable[0][0] == i
+    assert list(batches(odd, _prepare, [], 4)) == []
+
+
+def test_errors_of_the_preprocessing_are_not_swallowed(odd):
+    with pytest.raises(ZeroDivisionError):
+        list(batches(odd, lambda image: 1 / 0, [odd.names.index("all/grey.jpg")], 1, 0))
+
+
+# --- torchvision's datasets and the shipped world ---
+
+
+def test_torchvision_image_folder_gives_the_same_images(root):
+    shutil.rmtree(root / ".hidden")  # ImageFolder takes hidden files and folders as well
+    (root / "cat" / "._a.jpg").unlink()
+    mine, theirs = FolderImages(root), TorchvisionImages(datasets.ImageFolder(root))
+    assert theirs.class_names == mine.class_names
+    assert theirs.classes.tolist() == mine.classes.tolist()
+    assert theirs.names == sorted(theirs.names) and theirs.names[1].startswith("cat/")
+    for i in range(len(mine)):
+        assert theirs.open(i).tobytes() == mine.open(i).tobytes()
+
+
+def test_torchvision_fake_data_is_read_through_for_its_labels():
+    data = datasets.FakeData(12, (3, 5, 5), num_classes=3)
+    with pytest.raises(SelectivityError, match="no .classes"):
+        TorchvisionImages(data)
+    images = TorchvisionImages(data, class_names=["a/x", "b", "c"])
+    assert len(images) == 12 and images.names == sorted(set(images.names))
+    for i in range(12):
+        original = int(images.names[i].rsplit("/", 1)[1])
+        picture, label = data[original]
+        assert images.classes[i] == label and images.open(i).tobytes() == picture.tobytes()
+    assert images.digest() == TorchvisionImages(data, class_names=["a/x", "b", "c"]).digest()
+    with pytest.raises(SelectivityError, match="do not fit"):
+        TorchvisionImages(data, class_names=["a"])
+    with pytest.raises(SelectivityError, match="without transform"):
+        TorchvisionImages(datasets.FakeData(2, transform=lambda x: x), class_names=["a"])
+
+
+def test_base_set_is_abstract():
+    with pytest.raises(OSError):
+        ImageSet("x", ["a"], [0], ["c"]).open(0)
+
+
+needs_world = pytest.mark.skipif(
+    not data_path("world", "world.json").is_file(), reason="the world is not built yet"
+)
+
+
+@needs_world
+@pytest.mark.parametrize(("split", "each"), [("eval", 120), ("probe", 300)])
+def test_world(split, each):
+    images = WorldImages(split)
+    assert set(np.bincount(images.classes)) == {each}
+    assert images.names == sorted(images.names) and len(set(images.names)) == len(images)
+    assert all(
+        n.split("/")[0] == images.class_names[c]
+        for n, c in zip(images.names, images.classes, strict=True)
+    )
+    first, again = images.open(len(images) - 1), pickle.loads(pickle.dumps(images)).open(-1)
+    assert first.size == (64, 64) and first.mode == "RGB" and first.tobytes() == again.tobytes()
+    assert all(len(values) == len(images) for values in images.truth.values())
+    assert {"face", "background", "breed"} <= set(images.truth)
+    one = images.select([images.class_names[1]])
+    assert len(one) == each and len(next(iter(one.truth.values()))) == each
+    tiles = {images.open(i).tobytes() for i in range(0, len(images), 7)}
+    assert len(tiles) > 0.99 * len(range(0, len(images), 7))  # no tile is cut twice
+
+
+def test_world_split_names():
+    with pytest.raises(SelectivityError, match="'eval' or 'probe'"):
+        WorldImages("train")
+
+
+@needs_real
+def test_real_folders_open():
+    for folder, classes, each in [("stanford_dogs", 120, 15), ("caltech101", 100, 20)]:
+        images = FolderImages(REAL / folder)
+        assert len(images.class_names) == classes and set(np.bincount(images.classes)) == {each}
+        assert images.open(0).mode == "RGB"
+    both = FolderImages([REAL / "stanford_dogs", REAL / "caltech101"])
+    assert len(both) == 3800 and len(set(both.names)) == 3800
+    assert both.class_names[120] == "Faces"

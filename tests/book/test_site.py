@@ -1,0 +1,110 @@
+"""The built pages keep the rules, and every rule notices when it is broken."""
+
+import json
+
+import check_site
+import pytest
+
+from .conftest import ROOT
+
+GOOD = """<html><body><article class="bd-article"><h1 id="top">Title</h1>
+<a href="#top">up</a> <a href="index.html#top">here</a> <a href="https://arxiv.org/abs/1702.00382">paper</a>
+<a href="https://colab.research.google.com/github/a/b/blob/main/book/chapter.ipynb">Colab</a>
+<div class="math"><math><mi>x</mi></math></div>
+<img src="a.png" alt="A curve falling from one to zero"></article></body></html>"""
+
+FAULTS = {
+    "third-party script": (
+        "<script src='https://example.org/a.js'></script>",
+        "fetches from another host",
+    ),
+    "protocol-relative image": (
+        "<img alt='A long description' src='//example.org/a.png'>",
+        "another host",
+    ),
+    "style sheet": (
+        "<link rel='stylesheet' href='https://example.org/a.css'>",
+        "fetches from another host",
+    ),
+    "font in a style": (
+        "<style>@import url(https://example.org/f.css)</style>",
+        "fetches from another host",
+    ),
+    "CDN in a script": ("<script>load('https://unpkg.com/x')</script>", "content delivery network"),
+    "no alternative text": ("<img src='a.png'>", "without a real description"),
+    "file name as text": (
+        "<img src='a.png' alt='../_images/0af3.png'>",
+        "without a real description",
+    ),
+    "traceback": ("<pre>Traceback (most recent call last): ValueError</pre>", "traceback"),
+    "formula left as TeX": ("<span class='math'>\\(x\\)</span>", "not converted"),
+    "Colab of a text": (
+        "<a href='https://colab.research.google.com/x/blob/main/a.md'>",
+        "Colab cannot open",
+    ),
+    "Colab of nothing": (
+        "<a href='https://colab.research.google.com/x/blob/main/a.ipynb'>",
+        "not there",
+    ),
+    "dead link": ("<a href='gone.html'>gone</a>", "dead link"),
+    "missing place": ("<a href='#gone'>gone</a>", "missing place"),
+    "heavy": ("<p>" + "x" * check_site.MAXIMUM_BYTES + "</p>", "weighs"),
+}
+
+
+def write_page(folder, markup):
+    (folder / "book").mkdir(exist_ok=True)
+    (folder / "book" / "chapter.ipynb").write_text("{}")
+    (folder / "index.html").write_text(markup, encoding="utf-8")
+    return check_site.check_site(folder, root=folder)
+
+
+def test_the_built_book(site):
+    assert check_site.check_site(site) == []
+
+
+def test_a_good_page_passes(tmp_path):
+    assert write_page(tmp_path, GOOD) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(tmp_path, fault):
+    markup, expected = FAULTS[fault]
+    findings = write_page(tmp_path, GOOD.replace("</article>", markup + "</article>"))
+    assert any(expected in finding for finding in findings), findings
+
+
+def test_nothing_built_is_a_finding(tmp_path):
+    assert "not built" in check_site.check_site(tmp_path)[0]
+
+
+def test_every_chapter_of_the_contents_was_built(site):
+    listed = [
+        line.split("file:")[1].strip()
+        for line in (ROOT / "_toc.yml").read_text().splitlines()
+        if "file:" in line
+    ]
+    assert "book/reading-a-unit" in listed
+    assert [name for name in listed if not (site / f"{name}.html").is_file()] == []
+
+
+def test_chapters_have_a_colab_button(site):
+    for chapter in sorted((ROOT / "book").glob("*.ipynb")):
+        page = (site / "book" / f"{chapter.stem}.html").read_text(encoding="utf-8")
+        assert f"/blob/main/book/{chapter.name}" in page
+        assert "colab.research.google.com" in page
+
+
+def test_pictures_of_chapters_carry_their_description():
+    """Source side of the alternative texts: every cell that drew an image says what it shows."""
+    executed = sorted((ROOT / "_build" / "jupyter_execute" / "book").glob("*.ipynb"))
+    assert executed, "no executed chapters: run `make book`"
+    for path in executed:
+        for number, cell in enumerate(json.loads(path.read_text(encoding="utf-8"))["cells"]):
+            kinds = {kind for output in cell.get("outputs", []) for kind in output.get("data", {})}
+            # glue has a kind of its own; such pictures carry their text where they are pasted.
+            if any(kind.startswith("image/") for kind in kinds):
+                alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+                assert len(alt) >= check_site.SHORTEST_ALT, (
+                    f"{path.name}: cell {number} draws without alt"
+                )

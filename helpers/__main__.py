@@ -1,0 +1,137 @@
+"""The command line: python -m helpers record | info | fetch."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from helpers.errors import SelectivityError
+
+
+def main(arguments=None) -> int:
+    """Run one command; 0 on success, 2 after a line that says what is wrong, 130 when interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except SelectivityError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(f"{parser.prog}: {what}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"{parser.prog}: interrupted; run the same command again to continue", file=sys.stderr
+        )
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    p = commands.add_parser("record", help="record a network on a folder of images")
+    p.set_defaults(run=_record)
+    p.add_argument(
+        "--network",
+        required=True,
+        metavar="NAME",
+        help="worldnet-fine, googlenet, vgg_m, timm:MODEL, torchvision:MODEL, ...",
+    )
+    p.add_argument(
+        "--weights", metavar="FILE", help="a local weight file (default: the published ones)"
+    )
+    p.add_argument(
+        "--images",
+        required=True,
+        metavar="DIR",
+        nargs="+",
+        help="one folder per class; several DIRs are put together",
+    )
+    p.add_argument("--out", required=True, metavar="FILE.safetensors", type=Path)
+    p.add_argument(
+        "--k", type=_positive, help="images kept per list (default: 400, or a tenth of all)"
+    )
+    p.add_argument("--layers", default="*", metavar="GLOB", help="layers to record (default: all)")
+    p.add_argument("--batch-size", type=_positive, default=32, metavar="N")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    p.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        type=Path,
+        help="continue from and write to this file (default: OUT with .checkpoint added)",
+    )
+    p.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="seconds between two checkpoints (default: 60)",
+    )
+
+    p = commands.add_parser("info", help="what a record holds, from what, by which versions")
+    p.set_defaults(run=_info)
+    p.add_argument("file", metavar="FILE.safetensors")
+
+    p = commands.add_parser("fetch", help="download the weights and images of a study")
+    p.set_defaults(run=_fetch)
+    p.add_argument("name", metavar="NAME", help="googlenet, imagenette, ...")
+    p.add_argument("--to", metavar="DIR", type=Path, help="where to (default: SELECTIVITY_HOME)")
+    return parser  # fmt: skip
+
+
+def _positive(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def _record(options):
+    from helpers.record import FolderImages, load_network, record
+
+    if not options.out.parent.is_dir():
+        raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
+    images = FolderImages(options.images if len(options.images) > 1 else options.images[0])
+    network = load_network(options.network, options.weights)
+    checkpoint = options.checkpoint or options.out.with_name(options.out.name + ".checkpoint")
+    result = record(
+        network, images, options.k, layers=options.layers, batch_size=options.batch_size,
+        device=options.device, checkpoint=checkpoint,
+        checkpoint_seconds=options.checkpoint_seconds, progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    result.save(options.out)
+    skipped = result.metadata["skipped"]
+    print(f"{options.out}: {result!r}")
+    print(f"{len(skipped)} images skipped" + "".join(f"; {n} ({why})" for n, why in skipped))
+
+
+def _info(options):
+    from helpers.record import Record
+
+    record = Record.load(options.file)
+    metadata = record.metadata
+    print(record)
+    for part in ("network", "images", "software", "slim"):
+        for key, value in metadata.get(part, {}).items():
+            text = f"{len(value)} names" if key == "class_names" else value
+            print(f"{part + '.' + key:24s} {text}")
+    for name, why in metadata["skipped"]:
+        print(f"{'skipped':24s} {name} ({why})")
+    print(f"\n{'layer':28s} {'units':>6s} {'map':>9s} {'field':>9s} {'stride':>6s}")
+    for name in record.layers:
+        g = record[name].geometry
+        size, field = "x".join(map(str, g.map_size)), "x".join(map(str, g.field.size))
+        print(f"{name:28s} {g.units:6d} {size:>9s} {field:>9s} {g.field.stride[0]:6d}")
+
+
+def _fetch(options):
+    from helpers.fetch import fetch
+
+    fetch(options.name, options.to)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

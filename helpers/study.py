@@ -1,0 +1,170 @@
+"""A study: a network, a set of labelled images, and the record of one on the other.
+
+    study = open_study()             # the default: STUDY in the environment, or "world"
+    study.network  study.images  study.record  study.units
+
+    world               worldnet-fine on the embedded image world; works without any connection
+    worldnet-...        any other shipped network on the same images
+    googlenet           BVLC GoogLeNet on photographs of 120 dog breeds and 100 other categories
+    googlenet-faces     the same network on faces, illusory faces, cars, dogs
+    googlenet-imagenet  the same network on one photograph of each of ImageNet's 1,000 classes
+    NAME                a record kept as records/NAME.safetensors in SELECTIVITY_HOME
+    FILE.safetensors    any record
+
+A study opened from a shipped record has numbers at once. Its network and photographs are looked for in
+SELECTIVITY_HOME when they are asked for, and what is missing is said together with how to get it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from helpers.errors import SelectivityError
+from helpers.paths import cache_home, data_path
+from helpers.record import FolderImages, Record, WorldImages, load_network, record
+from helpers.selectivity import class_frequencies, relative_activations
+
+_SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
+    "googlenet": ("stanford_dogs", "caltech101"),
+    "googlenet-faces": ("face_probe",),
+    "googlenet-imagenet": ("imagenet1k_sample",),
+}
+
+
+@dataclass
+class Study:
+    """The one object a chapter opens.
+
+    `record` is always there. `network` and `images` are opened on first use and raise a
+    SelectivityError with the command that gets them if they are not on this machine; `has_network`
+    and `has_images` ask without raising.
+    """
+
+    name: str
+    record: Record
+    _open_network: Callable
+    _open_images: Callable
+
+    @cached_property
+    def network(self):
+        """The recorded network; refused if its weights are not the recorded ones."""
+        network = self._open_network()
+        self.record.check(network=network)
+        return network
+
+    @cached_property
+    def images(self):
+        """The recorded images; refused if the list is not the recorded one."""
+        images = self._open_images()
+        self.record.check(images=images)
+        return images
+
+    @property
+    def has_network(self) -> bool:
+        return _is_there(lambda: self.network)
+
+    @property
+    def has_images(self) -> bool:
+        return _is_there(lambda: self.images)
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """One row a unit: its extremes and the classes of its 100 strongest and most negative images.
+
+        `highest` and `lowest` are pre-activations. `top_share` is the relative activation f_c of
+        `top_class` among the strongest images, `bottom_share` the same among the most negative.
+        """
+        return pd.concat(
+            [_layer_table(self.record, n) for n in self.record.layers], ignore_index=True
+        )
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name}: {self.record!r}>"
+
+
+def open_study(name: str | None = None) -> Study:
+    """Open a study by name; see the list at the top of this file."""
+    name = name or os.environ.get("STUDY") or "world"
+    if name == "world" or name.startswith("worldnet"):
+        return _world(name, "worldnet-fine" if name == "world" else name)
+    if name in _SHIPPED:
+        path = data_path("records", f"{name}.safetensors")
+        return _recorded(name, path, "googlenet", _SHIPPED[name])
+    path = (
+        Path(name)
+        if name.endswith(".safetensors")
+        else cache_home("records", f"{name}.safetensors")
+    )
+    if not path.is_file():
+        raise SelectivityError(
+            f"there is no study {name!r}: use world, {', '.join(_SHIPPED)}, or make {path} with "
+            "`python -m helpers record`"
+        )
+    return _recorded(name, path, None, None)
+
+
+def _world(name, network_name):
+    network, images = load_network(network_name), WorldImages("eval")
+    key = f"{network_name}-{network.weights.split(':')[-1][:12]}-{images.digest()[:12]}.safetensors"
+    path = cache_home("records", key)
+    if path.is_file():
+        recorded = Record.load(path)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recorded = record(network, images, batch_size=128, responses=("max", "min", "mean"))
+        recorded.save(path)
+    return Study(name, recorded, lambda: network, lambda: images)
+
+
+def _recorded(name, path, network_name, folders):
+    recorded = Record.load(path)
+    network_name = network_name or recorded.metadata["network"]["name"]
+
+    def images():
+        if folders is None:
+            raise SelectivityError(
+                f"study {name}: the record names its images, {recorded.metadata['images']['name']}, "
+                "but not where they are; open them yourself with helpers.record.FolderImages"
+            )
+        roots = [cache_home("images", folder) for folder in folders]
+        missing = [str(root) for root in roots if not root.is_dir()]
+        if missing:
+            raise SelectivityError(
+                f"study {name}: its photographs are not on this machine ({missing[0]}); get them with "
+                f"`python -m helpers fetch {network_name}`"
+            )
+        return FolderImages(roots if len(roots) > 1 else roots[0])
+
+    return Study(name, recorded, lambda: load_network(network_name), images)
+
+
+def _is_there(open_it) -> bool:
+    try:
+        open_it()
+    except SelectivityError:
+        return False
+    return True
+
+
+def _layer_table(recorded, name) -> pd.DataFrame:
+    layer = recorded[name]
+    table = {"layer": name, "unit": range(layer.n_units)}
+    for side, ranked, sign in (("top", layer.top, 1), ("bottom", layer.bottom, -1)):
+        weights = relative_activations(sign * ranked.values)
+        images = ranked.images[:, : weights.shape[1]]
+        classes = torch.from_numpy(recorded.classes)[images.clamp(min=0)].masked_fill(
+            images < 0, -1
+        )
+        share, best = class_frequencies(weights, classes, len(recorded.class_names)).max(1)
+        table[f"{side}_class"] = [
+            recorded.class_names[c] if s > 0 else None
+            for c, s in zip(best.tolist(), share.tolist(), strict=True)
+        ]
+        table[f"{side}_share"] = share.numpy()
+        table["highest" if side == "top" else "lowest"] = ranked.values[:, 0].numpy()
+    return pd.DataFrame(table)

@@ -1,0 +1,186 @@
+"""The command line as a researcher meets it: real processes, real faults."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers.record import Record
+
+NETWORK = ["--network", "timm:test_resnet", "--weights", "random"]
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "helpers", *map(str, arguments)]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=300, **options
+    )
+
+
+def one_line(process):
+    """The command failed with one clear line."""
+    assert process.returncode == 2, process.stderr
+    lines = process.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("python -m helpers: "), process.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """1,100 small generated pictures in 11 classes."""
+    root = tmp_path_factory.mktemp("many")
+    pixels = np.random.default_rng(5)
+    for c in range(11):
+        (root / f"c{c:02d}").mkdir()
+        for i in range(100):
+            picture = Image.fromarray(pixels.integers(0, 256, (20, 20, 3), dtype=np.uint8))
+            picture.save(root / f"c{c:02d}" / f"{i:03d}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(many, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "whole.safetensors"
+    process = run("record", *NETWORK, "--images", many, "--out", out, "--k", 40)
+    assert process.returncode == 0, process.stderr
+    assert not out.with_name(out.name + ".checkpoint").exists()
+    return out
+
+
+def test_records_and_tells(uninterrupted, many):
+    shown = run("info", uninterrupted)
+    assert shown.returncode == 0
+    for part in (
+        "timm:test_resnet",
+        "1100 images",
+        "11 classes",
+        "sha256:",
+        "layer4.0.conv1",
+        "k=40",
+    ):
+        assert part in shown.stdout, part
+    assert Record.load(uninterrupted).counts.tolist() == [100] * 11
+
+
+def test_killed_five_times_and_run_again_gives_the_same_bytes(uninterrupted, many, tmp_path):
+    out = tmp_path / "killed.safetensors"
+    checkpoint = out.with_name(out.name + ".checkpoint")
+    arguments = command("record", *NETWORK, "--images", many, "--out", out, "--k", 40,
+                        "--checkpoint-seconds", 0)  # fmt: skip
+    moment, killed, resumed = random.Random(0), 0, 0
+    for _ in range(5):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        while process.poll() is None:  # until this run has written a checkpoint of its own
+            if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.01)
+            if killed and moment.random() < 0.002:  # or, sometimes, before it has
+                break
+        time.sleep(moment.uniform(0, 0.3))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+        resumed += checkpoint.exists()
+        if out.exists():
+            out.unlink()
+    assert killed == 5 or resumed, "no run was interrupted: the test tested nothing"
+    assert killed >= 3
+    last = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    assert last.returncode == 0, last.stderr
+    assert out.read_bytes() == uninterrupted.read_bytes()
+    assert not checkpoint.exists()
+
+
+def test_an_unreadable_image_is_skipped_and_named(many, tmp_path):
+    folder = tmp_path / "images"
+    shutil.copytree(many / "c00", folder / "c00")
+    shutil.copytree(many / "c01", folder / "c01")
+    (folder / "c00" / "050.png").write_bytes((folder / "c00" / "050.png").read_bytes()[:60])
+    out = tmp_path / "r.safetensors"
+    process = run("record", *NETWORK, "--images", folder, "--out", out)
+    assert process.returncode == 0, process.stderr
+    assert "1 images skipped; c00/050.png" in process.stdout
+    recorded = Record.load(out)
+    assert recorded.counts.tolist() == [99, 100]
+    assert [name for name, _ in recorded.metadata["skipped"]] == ["c00/050.png"]
+    assert 50 not in recorded[recorded.layers[0]].top.images
+    assert "c00/050.png" in run("info", out).stdout
+    for broken in ("051.png", "052.png", "053.png"):
+        (folder / "c00" / broken).write_bytes(b"no image")
+    line = one_line(
+        run("record", *NETWORK, "--images", folder, "--out", tmp_path / "s.safetensors")
+    )
+    assert "more than 1 %" in line and not (tmp_path / "s.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--network", "timm:resnet18x", "--images", "{images}"], "resnet18"),
+        (["--network", "worldnet-fin", "--images", "{images}"], "worldnet-fine"),
+        ([*NETWORK, "--images", "{images}", "--layers", "conv9*"], "no layer matches"),
+        ([*NETWORK, "--images", "{empty}"], "no images"),
+        ([*NETWORK, "--images", "{missing}"], "missing"),
+        (["--network", "timm:test_resnet", "--weights", "{nothing}", "--images", "{images}"], "nothing.pth"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(arguments, says, many, tmp_path):
+    places = {"images": many, "empty": tmp_path, "missing": tmp_path / "missing",
+              "nothing": tmp_path / "nothing.pth"}  # fmt: skip
+    (tmp_path / "class").mkdir()
+    arguments = [a.format(**places) for a in arguments]
+    assert says in one_line(run("record", *arguments, "--out", tmp_path / "x.safetensors"))
+
+
+def test_other_files_are_refused_in_one_line(uninterrupted, many, tmp_path):
+    truncated = tmp_path / "truncated.safetensors"
+    truncated.write_bytes(uninterrupted.read_bytes()[:5000])
+    assert "not a complete file" in one_line(run("info", truncated))
+    assert "no such file" in one_line(run("info", tmp_path / "missing.safetensors"))
+    assert "no such folder" in one_line(
+        run("record", *NETWORK, "--images", many, "--out", tmp_path / "nowhere" / "x.safetensors")
+    )
+    # A checkpoint of another run (other k) is neither used nor overwritten.
+    checkpoint = tmp_path / "c"
+    process = subprocess.Popen(
+        command("record", *NETWORK, "--images", many, "--out", tmp_path / "a.safetensors", "--k", 40,
+                "--checkpoint", checkpoint, "--checkpoint-seconds", 0)
+    )  # fmt: skip
+    while process.poll() is None and not checkpoint.exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    kept = checkpoint.read_bytes()
+    line = one_line(
+        run("record", *NETWORK, "--images", many, "--out", tmp_path / "b.safetensors", "--k", 30,
+            "--checkpoint", checkpoint)
+    )  # fmt: skip
+    assert "another run" in line and "k" in line and checkpoint.read_bytes() == kept
+
+
+def test_real_googlenet_on_real_photographs(real_home, tmp_path):
+    """The command of the README, on a slice of the photographs."""
+    folder = tmp_path / "images"
+    for name in ("accordion", "beaver"):
+        shutil.copytree(real_home / "images" / "caltech101" / name, folder / name)
+    out = tmp_path / "c.safetensors"
+    weights = real_home / "weights" / "bvlc_googlenet.safetensors"
+    process = run(
+        "record", "--network", "googlenet", "--weights", weights, "--images", folder, "--out", out
+    )
+    assert process.returncode == 0, process.stderr
+    recorded = Record.load(out)
+    assert recorded.counts.tolist() == [20, 20] and "inception_4c.5x5" in recorded.layers

@@ -152,7 +152,12 @@ def _load(name: str) -> torch.nn.Module:
     module = build(_metadata(name))
     with safe_open(NETWORKS / f"{name}.safetensors", "pt") as file:
         module.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
-    return module.eval()
+    return module.eval().to(memory_format=torch.channels_last)
+
+
+@pytest.fixture(scope="module")
+def evaluation_images() -> tuple[torch.Tensor, torch.Tensor]:
+    return train_world.evaluation_images()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -186,10 +191,10 @@ def test_no_two_networks_are_the_same_and_none_is_unknown():
 
 
 @pytest.mark.parametrize("name", ["worldnet-fine", "worldnet-vgg-fine"])
-def test_the_stated_accuracy_is_reached_on_the_shipped_images(name):
+def test_the_stated_accuracy_is_reached_on_the_shipped_images(name, evaluation_images):
     metadata = _metadata(name)
     leaf_to_class, _ = train_world.label_map(metadata["labels"])
-    pixels, leaves = train_world.evaluation_images()
+    pixels, leaves = evaluation_images
     reached = train_world.accuracy(_load(name), pixels, leaf_to_class[leaves])
     assert abs(reached - metadata["accuracy"]) <= 2 / len(
         pixels

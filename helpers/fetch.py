@@ -3,35 +3,35 @@
     fetch("googlenet")            # weights, Stanford Dogs and Caltech-101, into the cache
     fetch("imagenette", to="/data")
 
-The catalogue says where each file comes from, under which licence, and by which hash it is
-recognised. Files land where studies look for them, `weights/<file>` and
-`images/<name>/<class>/<image>`; what is there is not fetched again. Downloads resume where they
-stopped, and an archive is unpacked beside its goal and moved there when it is whole.
+The catalogue says where each file comes from, under which licence, and by which hash it is recognised. Files
+land where studies look for them, `weights/<file>` and `images/<name>/<class>/<image>`; what is there is not
+fetched again. Downloads resume where they stopped, and an archive is unpacked beside its goal and moved there
+when it is whole.
 
-None of the addresses could be tried when the catalogue was written (`checked=False`); hashes are
-those that the named source publishes, none is made up, and where there is none the one that was
-found is printed.
+None of the addresses could be tried when the catalogue was written (`checked` is false); hashes are those
+that the named source publishes, none is made up, and that of converted weights is printed.
 """
 
+import contextlib
+import json
 import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from helpers.errors import SelectivityError
-from helpers.paths import cache_home
+from helpers.paths import cache_home, data_path
 from helpers.record.caffemodel import read_caffemodel, state_for
-from helpers.record.networks import GOOGLENET_SHA256
+from helpers.record.networks import CAFFE
 from helpers.record.weights import download, load_state, tensors_sha256
 
-_IMAGENET_TERMS = "photographs from ImageNet: non-commercial research and education only"
 _PICTURES = {".jpg", ".jpeg", ".png"}
 
 
@@ -39,12 +39,12 @@ _PICTURES = {".jpg", ".jpeg", ".png"}
 class Source:
     """One thing to fetch.
 
-    target: where it lands, relative to the cache. url: of the file, or of the folder for `kind`
-    "caffejs". kind: "file" as it is; "caffemodel" and "caffejs" are converted to safetensors; "tar"
-    and "zipped tar" are unpacked to one folder per class. checksum: "sha256|sha1|md5:HEX" of the
-    file, as `checksum_from` publishes it, or None. tensors: `tensors_sha256` of the converted
-    weights, if known. inner: the tar inside the zip. leave_out: classes not taken. checked: whether
-    the address was ever tried from here. otherwise: another source of the same thing.
+    target: where it lands, relative to the cache. url: of the file, or of the folder for `kind` "caffejs".
+    kind: "file" as it is; "caffemodel" and "caffejs" are converted to safetensors; "tar" is unpacked to one
+    folder per class. checksum: "sha256|sha1|md5:HEX" of the file, as `checksum_from` publishes it, or None.
+    tensors: `tensors_sha256` of the converted weights, if known. inner: the tar inside a zip. leave_out:
+    classes not taken. checked: whether the address was ever tried from here. otherwise: another source of the
+    same thing. note: why it is so, for people.
     """
 
     target: str
@@ -55,105 +55,35 @@ class Source:
     checksum_from: str = ""
     tensors: str | None = None
     inner: str = ""
-    leave_out: tuple[str, ...] = ()
+    leave_out: Sequence[str] = ()
     checked: bool = False
     otherwise: "Source | None" = None
+    note: str = ""
 
 
 def catalogue() -> dict[str, list[Source]]:
-    """Everything that can be fetched: name -> its sources."""
-    googlenet = Source(
-        "weights/bvlc_googlenet.safetensors",
-        "http://dl.caffe.berkeleyvision.org/bvlc_googlenet.caffemodel",
-        "caffemodel",
-        "BVLC GoogLeNet: released for unrestricted use",
-        "sha1:405fc5acd08a3bb12de8ee5e23a96bec22f08204",
-        "github.com/BVLC/caffe, models/bvlc_googlenet/readme.md",
-        tensors=GOOGLENET_SHA256,
-        otherwise=Source(
-            "weights/bvlc_googlenet.safetensors",
-            "https://raw.githubusercontent.com/chaosmail/caffejs/"
-            "424d98682b50dd88d0b8cca401c66855709bd013/models/bvlc_googlenet/weights",
-            "caffejs",
-            "BVLC GoogLeNet: released for unrestricted use; this copy from caffejs (MIT)",
-            tensors=GOOGLENET_SHA256,
-        ),
-    )
-    dogs = Source(
-        "images/stanford_dogs",
-        "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
-        "tar",
-        f"Stanford Dogs, {_IMAGENET_TERMS}",
-        "sha256:a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
-        "github.com/tensorflow/datasets, url_checksums/stanford_dogs.txt",
-    )
-    # `Faces_easy` shows the people of `Faces` again, and `BACKGROUND_Google` is no category.
-    caltech = Source(
-        "images/caltech101",
-        "https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
-        "zipped tar",
-        "Caltech-101: terms at https://data.caltech.edu/records/mzrjq-6wc02",
-        "md5:3138e1922a9193bfa496528edbbc45d0",
-        "torchvision 0.29, datasets/caltech.py",
-        inner="caltech-101/101_ObjectCategories.tar.gz",
-        leave_out=("BACKGROUND_Google", "Faces_easy"),
-    )
-    # The 320 px versions: large enough for a 224 px network, a fifth of the size.
-    imagenette = Source(
-        "images/imagenette",
-        "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz",
-        "tar",
-        f"Imagenette (fast.ai), {_IMAGENET_TERMS}",
-        "md5:3df6f0d01a2c9592104656642f5e78a3",
-        "torchvision 0.29, datasets/imagenette.py",
-    )
-    # fast.ai publishes a hash of the first megabyte only, and TensorFlow Datasets and torchvision
-    # none.
-    imagewoof = Source(
-        "images/imagewoof",
-        "https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2-320.tgz",
-        "tar",
-        f"Imagewoof (fast.ai), {_IMAGENET_TERMS}",
-    )
-    vgg16 = Source(
-        "weights/vgg16-397923af.pth",
-        "https://download.pytorch.org/models/vgg16-397923af.pth",
-        "file",
-        "torchvision's weights (BSD 3-clause), trained on ImageNet",
-        "sha256:397923af",
-        "its own file name, torchvision 0.29",
-    )
-    # The group's own conversions; they publish no hash.
-    vgg_cnn = {
-        f"vgg_{letter}": Source(
-            f"weights/vgg_{letter}.safetensors",
-            "http://www.robots.ox.ac.uk/~vgg/software/deep_eval/releases/bvlc/"
-            f"VGG_CNN_{letter.upper()}.caffemodel",
-            "caffemodel",
-            "Visual Geometry Group, Oxford: non-commercial use only",
-        )
-        for letter in "fms"
-    }
-    return {
-        "googlenet": [googlenet, dogs, caltech],
-        "stanford_dogs": [dogs],
-        "caltech101": [caltech],
-        "imagenette": [imagenette],
-        "imagewoof": [imagewoof],
-        "vgg16": [vgg16],
-        **{name: [source] for name, source in vgg_cnn.items()},
-    }
+    """Everything that can be fetched: name -> its sources (data/sources.json)."""
+    table = json.loads(data_path("sources.json").read_text(encoding="utf-8"))
+
+    def sources(name):
+        for entry in table[name]:
+            if isinstance(entry, str):
+                yield from sources(entry)
+            else:
+                other = entry.get("otherwise")
+                yield Source(**{**entry, "otherwise": Source(**other) if other else None})
+
+    return {name: list(sources(name)) for name in table}
 
 
 def fetch(
     name: str, to: str | Path | None = None, say: Callable[[str], None] = print
 ) -> list[Path]:
-    """Fetch everything of catalogue entry `name` into `to` (the cache by default); return where it
-    lies.
+    """Fetch everything of catalogue entry `name` into `to` (the cache by default); return where it lies.
 
-    Each source's address and licence are shown before its first byte. Raises SelectivityError for
-    an unknown name, a server that refuses, a wrong hash, or an archive that would write outside its
-    folder; what was fetched before stays and running the command again goes on from there.
+    Each source's address and licence are shown before its first byte. Raises SelectivityError for an unknown
+    name, a server that refuses, a wrong hash, or an archive that would write outside its folder; what was
+    fetched before stays and running the command again goes on from there.
     """
     entries = catalogue()
     if name not in entries:
@@ -174,150 +104,102 @@ def get(source: Source, home: Path, say: Callable[[str], None] = print) -> Path:
         say(f"  hash    {source.checksum} ({source.checksum_from})")
     if not source.checked:
         say("  this address was not tried when the book was made")
+    file = home / "downloads" / source.url.rsplit("/", 1)[-1]
     try:
-        _GET[source.kind](source, goal, home / "downloads")
+        if source.kind == "file":
+            download(source.url, goal, source.checksum)
+        elif source.kind == "tar":
+            download(source.url, file, source.checksum)
+            unpack(file, goal, inner=source.inner, leave_out=source.leave_out)
+        else:
+            found = _convert(source, goal, file)
+            say(f"  tensors sha256 {found}")
     except SelectivityError as error:
         if source.otherwise is None:
             raise
         say(f"  {error}\n  trying another source")
         return get(source.otherwise, home, say)
-    if source.kind in ("caffemodel", "caffejs"):
-        say(f"  tensors sha256 {tensors_sha256(load_state(goal))}")
+    shutil.rmtree(file) if file.is_dir() else file.unlink(missing_ok=True)
     say(f"  done: {goal}")
     return goal
 
 
-def _get_file(source: Source, goal: Path, downloads: Path) -> None:
-    download(source.url, goal, source.checksum)
-
-
-def _get_caffemodel(source: Source, goal: Path, downloads: Path) -> None:
-    file = download(source.url, downloads / source.url.rsplit("/", 1)[-1], source.checksum)
-    _save_weights(state_for(_shapes(goal.stem), read_caffemodel(file)), source, goal)
-    file.unlink()
-
-
-def _get_caffejs(source: Source, goal: Path, downloads: Path) -> None:
-    """One file of raw little-endian float32 per tensor: `<stage>/<layer>_filter.bin`,
-    `_bias.bin`."""
-    state = {}
-    folder = downloads / goal.stem
-    for key, shape in _shapes(goal.stem).items():
-        layer, _, kind = key.rpartition(".")
-        ending = "filter" if kind == "weight" else "bias"
-        url = f"{source.url}/{layer.replace('.', '/', 1)}_{ending}.bin"
-        file = download(url, folder / f"{key}.bin", progress=False)
-        values = np.fromfile(file, dtype="<f4")
-        if values.size != np.prod(shape):
-            raise SelectivityError(f"{url} holds {values.size} numbers, expected {np.prod(shape)}")
-        state[key] = values.reshape(shape)
-    _save_weights(state, source, goal)
-    shutil.rmtree(folder)
-
-
-def _shapes(network: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the parameters of the network that a weight file is for."""
-    if network == "bvlc_googlenet":
-        from helpers.record.architectures.googlenet import GoogLeNet
-
-        module = GoogLeNet()
+def _convert(source: Source, goal: Path, file: Path) -> str:
+    """Save Caffe's parameters as safetensors, all or nothing; return their `tensors_sha256`."""
+    build = next(build for build, _, filename in CAFFE.values() if filename == goal.name)
+    shapes = {name: tuple(tensor.shape) for name, tensor in build().state_dict().items()}
+    if source.kind == "caffejs":
+        state = _get_caffejs(source.url, shapes, file)
     else:
-        from helpers.record.architectures.vgg_cnn import VGGCNN
-
-        module = VGGCNN(network.removeprefix("vgg_"))
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-
-
-def _save_weights(state: dict[str, np.ndarray], source: Source, goal: Path) -> None:
+        state = state_for(shapes, read_caffemodel(download(source.url, file, source.checksum)))
     part = goal.with_name(f"{goal.stem}.converting.safetensors")
     goal.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, part, metadata={"source": source.url})
     try:
         found = tensors_sha256(load_state(part))  # also refuses nan
-        if source.tensors and found != source.tensors:
+        if source.tensors not in (None, found):
             raise SelectivityError(
-                f"{source.url}: the converted tensors have sha256 {found}, expected "
-                f"{source.tensors}: these are other weights; nothing was kept"
+                f"{source.url}: its tensors ({found}) say these are other weights; nothing was kept"
             )
         os.replace(part, goal)
     finally:
         part.unlink(missing_ok=True)
+    return found
 
 
-def _get_archive(source: Source, goal: Path, downloads: Path) -> None:
-    archive = download(source.url, downloads / source.url.rsplit("/", 1)[-1], source.checksum)
-    unpack(archive, goal, inner=source.inner, leave_out=source.leave_out)
-    archive.unlink()
+def _get_caffejs(url: str, shapes: dict[str, tuple[int, ...]], folder: Path) -> dict:
+    """One file of raw little-endian float32 per tensor: `<stage>/<layer>_filter.bin`, `_bias.bin`."""
+    state = {}
+    for key, shape in shapes.items():
+        layer, _, kind = key.rpartition(".")
+        ending = "filter" if kind == "weight" else "bias"
+        address = f"{url}/{layer.replace('.', '/', 1)}_{ending}.bin"
+        values = np.fromfile(download(address, folder / f"{key}.bin", progress=False), dtype="<f4")
+        if values.size != np.prod(shape):
+            raise SelectivityError(f"{address} holds {values.size} numbers, not {np.prod(shape)}")
+        state[key] = values.reshape(shape)
+    return state
 
 
-def unpack(archive: Path, goal: Path, inner: str = "", leave_out: tuple[str, ...] = ()) -> None:
+def unpack(archive: Path, goal: Path, inner: str = "", leave_out: Sequence[str] = ()) -> None:
     """Unpack the pictures of a tar archive to `goal/<class>/<file>`, all or nothing.
 
-    The class is the folder that holds the picture, wherever it lies, so that `train` and `val`
-    halves come together; links and other files are not taken. inner: name of the tar inside a zip
-    archive. Raises SelectivityError if any member would land outside (tarfile's "data" filter
-    decides), for two pictures of one name, or a damaged archive.
+    The class is the folder that holds the picture, wherever it lies, so that `train` and `val` halves come
+    together; links and other files are not taken. inner: name of the tar inside a zip archive. Raises
+    SelectivityError if any member would land outside (tarfile's "data" filter decides), for two pictures of
+    one name, or a damaged archive.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise SelectivityError("unpacking safely needs Python 3.10.12, 3.11.4 or newer")
+    taken = set()
+
+    def choose(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        member = tarfile.data_filter(member, folder)
+        path = PurePosixPath(member.name)
+        picture = path.suffix.lower() in _PICTURES and not path.name.startswith(".")
+        place = "/".join(path.parts[-2:])
+        if not member.isreg() or not picture or path.parent.name in ("", *leave_out):
+            return None
+        if place in taken:
+            raise SelectivityError(f"{archive.name} holds two pictures {place}")
+        taken.add(place)
+        return member.replace(name=place)
+
     part = goal.with_name(goal.name + ".unpacking")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    count = 0
     try:
-        for member, file in _members(archive, inner, part):
-            path = Path(member)
-            kind, hidden = path.suffix.lower(), path.name.startswith(".")
-            if (
-                kind not in _PICTURES
-                or hidden
-                or len(path.parts) < 2
-                or path.parts[-2] in leave_out
-            ):
-                continue
-            target = part.joinpath(*path.parts[-2:])
-            target.parent.mkdir(exist_ok=True)
-            if target.exists():
-                raise SelectivityError(
-                    f"{archive.name} holds two pictures {'/'.join(path.parts[-2:])}"
-                )
-            with open(target, "wb") as out:
-                shutil.copyfileobj(file, out)
-            count += 1
-        if not count:
+        with contextlib.ExitStack() as files:
+            stream = files.enter_context(open(archive, "rb"))
+            if inner:
+                stream = files.enter_context(zipfile.ZipFile(stream)).open(inner)
+            tar = files.enter_context(tarfile.open(fileobj=stream, mode="r|*"))
+            tar.extractall(part, filter=choose)
+        if not taken:
             raise SelectivityError(f"{archive.name} holds no pictures in class folders")
         os.replace(part, goal)
     except tarfile.FilterError as error:
         raise SelectivityError(f"{archive.name} is refused, nothing was kept: {error}") from error
     except (tarfile.TarError, zipfile.BadZipFile, KeyError, EOFError, OSError) as error:
-        raise SelectivityError(
-            f"{archive.name} cannot be unpacked ({error}): delete {archive} and fetch it again"
-        ) from error
+        problem = f"{archive} cannot be unpacked ({error}): delete it and fetch it again"
+        raise SelectivityError(problem) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _members(archive: Path, inner: str, destination: Path) -> Iterator[tuple[str, object]]:
-    """(name, open file) of every regular file; each member passes tarfile's safety filter first."""
-    if inner:
-        with zipfile.ZipFile(archive) as outer, outer.open(inner) as stream:
-            yield from _tar_members(tarfile.open(fileobj=stream, mode="r|*"), destination)
-    else:
-        yield from _tar_members(tarfile.open(archive, mode="r|*"), destination)
-
-
-def _tar_members(tar: tarfile.TarFile, destination: Path) -> Iterator[tuple[str, object]]:
-    with tar:
-        for member in tar:
-            safe = tarfile.data_filter(member, str(destination))
-            if safe.isreg():
-                yield safe.name, tar.extractfile(member)
-
-
-_GET = {
-    "file": _get_file,
-    "caffemodel": _get_caffemodel,
-    "caffejs": _get_caffejs,
-    "tar": _get_archive,
-    "zipped tar": _get_archive,
-}

@@ -39,6 +39,8 @@ def test_catalogue_is_complete_and_claims_nothing_unchecked():
         assert source.url.startswith(("http://", "https://")) and source.licence
         assert source.target.split("/")[0] in ("weights", "images")
         assert not source.checked  # no address could be tried so far
+        assert source.kind in ("file", "caffemodel", "caffejs", "tar")
+        assert source.tensors in (None, GOOGLENET_SHA256)
         assert bool(source.checksum) == bool(source.checksum_from)
         if source.checksum:
             kind, digits = source.checksum.split(":")
@@ -123,7 +125,7 @@ def test_tar_inside_a_zip(served, tmp_path):
     _tar(tmp_path / "inner.tar.gz", GOOD)
     with zipfile.ZipFile(folder / "set.zip", "w") as outer:
         outer.write(tmp_path / "inner.tar.gz", "set/inner.tar.gz")
-    source = Source("images/set", f"{url}/set.zip", "zipped tar", "free", inner="set/inner.tar.gz")
+    source = Source("images/set", f"{url}/set.zip", "tar", "free", inner="set/inner.tar.gz")
     assert len(FolderImages(get(source, tmp_path / "home", lambda _: None))) == 4
 
 

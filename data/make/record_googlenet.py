@@ -19,7 +19,8 @@ from helpers.record.slim import write_slim
 
 # What each study keeps: k entries of the top and bottom lists with places for the first `positions`,
 # k_mean entries of the lists by the mean, class means of `means`, single responses of `responses`.
-# 190 of 3,800 images are the strongest 5 %.
+# 190 of 3,800 images are the strongest 5 %. With every response kept, lists can be made from them; one
+# photograph a class leaves nothing to average.
 STUDIES = {
     "googlenet": dict(
         folders=("stanford_dogs", "caltech101"),
@@ -27,11 +28,11 @@ STUDIES = {
     ),
     "googlenet-faces": dict(
         folders=("face_probe",),
-        slim=dict(k=20, k_mean=20, positions=0, responses=("max",), means=("max",)),
+        slim=dict(k=1, k_mean=1, positions=0, responses=("max",), means=("max",)),
     ),
     "googlenet-imagenet": dict(
         folders=("imagenet1k_sample",),
-        slim=dict(k=50, k_mean=20, positions=0, means=()),
+        slim=dict(k=50, k_mean=1, positions=0, means=()),
     ),
 }
 SLICE = "googlenet-slice"  # 150 photographs, one block, re-recorded by a test
@@ -62,7 +63,7 @@ def main():
         if name == SLICE:
             images = slice_of(images_of(STUDIES["googlenet"]["folders"]))
             result = record(network, images, 20, layers=",".join(SLICE_LAYERS))
-            write_slim(result, target, k=20, k_mean=20, positions=20)
+            write_slim(result, target, k=20, k_mean=20, positions=20, means=("mean",))
             continue
         study = STUDIES[name]
         full = options.full / f"full-{name}.safetensors"

@@ -136,7 +136,7 @@ class _Run:
         units, n_classes = sum(g.units for g in geometry.values()), len(images.class_names)
         self.units = units
         self.buffer = Responses.empty(CHUNK + batch_size, units, device)
-        self.numbers, self.filled = [], 0
+        self.numbers, self.filled, self._bounds = [], 0, {}
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
@@ -155,17 +155,18 @@ class _Run:
     def prepare(self, reader, n) -> None:
         """Point the reader at the next n free rows, and tell it whose places are worth finding."""
         reader.into = self.buffer.rows(self.filled, self.filled + n)
-        # Looking up one place costs more than its share of looking up all: worth it only once most
-        # responses no longer make a list. On a GPU selecting would wait for the device.
-        selective = self.device.type == "cpu" and self.recorded.sum() >= 3 * self.k
-        reader.above = self._bound("top") if selective else None
-        reader.below = -self._bound("bottom") if selective else None
+        reader.above = self._bound("top")
+        reader.below = -self._bound("bottom")
+        if self.device.type == "cpu":
+            reader.entering = min(1.0, self.k / max(1, int(self.recorded.sum())))
 
     def _bound(self, name):
-        if not hasattr(self, "_bounds"):
-            self._bounds = {}
+        """The smallest ranked value on each unit's list, -inf while the list has room."""
         if name not in self._bounds:
-            self._bounds[name] = unpack(self.lists[name].keys.amin(1))[0]
+            keys = self.lists[name].keys
+            full = keys.shape[1] == self.lists[name].k
+            bound = unpack(keys.amin(1))[0] if full else torch.full((self.units,), -torch.inf)
+            self._bounds[name] = bound.to(self.device)
         return self._bounds[name]
 
     def took(self, numbers) -> None:

@@ -99,7 +99,7 @@ def test_views(root):
     assert chosen.class_names == ("dog", "ant") and chosen.classes.tolist() == [1, 0]
     assert chosen.names == ["ant/x.webp", "dog/1.PNG"]
     assert images.select([2]).names == ["dog/1.PNG"] and len(images) == 4
-    for bad, message in [(["dgo"], "close names: dog"), ([7], "no number 7"), ([], "one or more")]:
+    for bad, message in [(["dgo"], "names: dog"), ([7], "no class 7"), ([], "one or more")]:
         with pytest.raises(SelectivityError, match=message):
             images.select(bad)
     for bad, message in [([0, 0], "twice"), ([9], "from 0 to 3")]:

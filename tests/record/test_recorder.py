@@ -133,6 +133,8 @@ def test_equal_extremes_give_the_first_place_in_row_order():
         assert places[0, 1] == (0 if bound is None else -1)
     read_minimum(-maps, values, places)
     assert values.tolist() == [[-5, 0]] and places.tolist() == [[7, 0]]
+    read_maximum(torch.full((1, 2, 2, 2), torch.nan), values, places)
+    assert values.isnan().all()  # reported by the recorder, not an index error here
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])

@@ -94,6 +94,11 @@ def test_norm_over_something_else_than_the_convolution_is_not_taken():
     assert find_taps(Residual(), _example())["conv"].module == "conv"
 
 
+def test_norm_after_an_in_place_activation_is_not_taken():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.BatchNorm2d(4))
+    assert find_taps(module, _example())["0"].module == "0"
+
+
 def test_two_norms_on_one_output_leave_the_convolution_itself():
     class Two(nn.Module):
         def __init__(self):

@@ -19,7 +19,6 @@ from helpers.record.weights import (
     download,
     fit,
     load_state,
-    locate,
     resolve,
     tensors_sha256,
 )
@@ -107,10 +106,7 @@ def test_fit_says_what_does_not_fit(tmp_path):
             fit(module, bad, "bad.pth")
 
 
-def test_missing_weights_name_the_command(tmp_path, monkeypatch):
-    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path))
-    with pytest.raises(SelectivityError, match="w.safetensors.*`python -m helpers fetch w`"):
-        locate("w.safetensors", "python -m helpers fetch w")
+def test_weights_of_one_s_own_are_a_file_or_a_url_with_its_hash(tmp_path):
     with pytest.raises(SelectivityError, match="no weight file at"):
         resolve(tmp_path / "nothing.pth")
     with pytest.raises(SelectivityError, match="needs its SHA-256"):

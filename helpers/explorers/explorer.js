@@ -1,0 +1,263 @@
+// The unit explorer: shows one unit of `data` (made by facts.py and pictures.py) in `root`.
+// Texts from the data enter the page as text, never as markup.
+
+function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+function svg(markup) { // an inline drawing in per cent of its box; parsed as HTML, so no namespace
+  const box = h("span", {});
+  box.innerHTML = `<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">${markup}</svg>`;
+  return box.firstChild;
+}
+
+// Three significant digits, thousands whole, and a minus sign as wide as a plus.
+function number(value) {
+  const size = Math.abs(value);
+  const text = size >= 999.5 ? value.toFixed(0) : size >= 0.001 || !size ? value.toPrecision(3) : value.toExponential(1);
+  return text.replaceAll("-", "\u2212");
+}
+
+const percent = share => (share > 0 && share < 0.005 ? "<1" : Math.round(100 * share)) + " %";
+const readable = name => name.replace(/^n\d{8}-/, "").replaceAll("_", " ");
+
+function ordinal(n) {
+  const ending = n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] || "th";
+  return n + ending;
+}
+
+function tile(sheet, place, label) {
+  const at = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0) + "%";
+  const picture = h("span", { class: "ux-tile", role: "img", "aria-label": label, title: label });
+  picture.style.backgroundImage = `url("${sheet.address}")`;
+  picture.style.backgroundSize = `${100 * sheet.columns}% ${100 * sheet.rows}%`;
+  picture.style.backgroundPosition =
+    at(place % sheet.columns, sheet.columns) + " " + at(Math.floor(place / sheet.columns), sheet.rows);
+  return picture;
+}
+
+// --- the parts of one unit ------------------------------------------------------------------------
+
+function pictures(data, unit, place) {
+  const best = unit.top.bars[0];
+  const prefers = best ? `; most frequent class ${readable(data.classes[best[0]])}, ${percent(best[1])}` : "";
+  const figure = (what, picture) => h("figure", {}, picture, h("figcaption", {}, what));
+  const figures = data.sheets.map(sheet => sheet.what === "neuron feature" && !best
+    ? figure(sheet.what, h("span", { class: "ux-none" }, "none: no response is above zero"))
+    : figure(sheet.what, tile(sheet, place, `${sheet.what} of ${data.layer} unit ${unit.unit}${prefers}`)));
+  if (!figures.length) figures.push(figure("neuron feature", h("span", { class: "ux-none" }, "not here; see below")));
+  return h("div", { class: "ux-pictures" }, ...figures);
+}
+
+// Where the unit stands among all units of its layer: a mark each, its own one tall.
+function ranks(data, unit) {
+  const rows = [["highest response", data.highest, 1], ["lowest response", data.lowest, -1],
+    ["share of top class", data.top_share, 1]];
+  return h("ul", { class: "ux-ranks" }, ...rows.map(([name, values, direction]) => {
+    const own = values[unit.unit], known = values.filter(value => value !== null);
+    const low = Math.min(...known), span = Math.max(...known) - low || 1;
+    const x = value => (1 + (98 * (value - low)) / span).toFixed(1);
+    const marks = known.map(value => `M${x(value)} 25V75`).join("");
+    const rank = 1 + known.filter(value => direction * value > direction * own).length;
+    const shown = own === null ? "none" : name.startsWith("share") ? percent(own) : number(own);
+    return h("li", {}, h("p", { class: "ux-muted" }, name),
+      h("p", {}, h("b", {}, shown), own === null ? "" : ` ${ordinal(rank)} of ${known.length}`),
+      svg(`<path class="ux-marks" d="${marks}"/>` + (own === null ? "" : `<path class="ux-own" d="M${x(own)} 0V100"/>`)));
+  }));
+}
+
+// The kept ends of the tuning curve: strongest images from the left, most negative from the right.
+function tuning(data, unit) {
+  const all = [0, ...unit.top.curve, ...unit.bottom.curve].filter(value => value !== null);
+  const low = Math.min(...all), high = Math.max(...all), span = high - low || 1;
+  const y = value => (100 * (high - value)) / span;
+  const line = (values, from, to) => values.map((value, i) =>
+    `${i ? "L" : "M"}${(from + ((to - from) * i) / Math.max(1, values.length - 1)).toFixed(1)} ${y(value).toFixed(1)}`).join("");
+  const zero = y(0).toFixed(1);
+  const curve = (values, name, from, to) => !values.length ? "" :
+    `<path class="ux-area ${name}" d="${line(values, from, to)}V${zero}H${from}Z"/><path class="ux-line ${name}" d="${line(values, from, to)}"/>`;
+  const ends = (values, what) => values.length
+    ? `${what} from ${number(values[0])} to ${number(values[values.length - 1])}` : `${what}: none`;
+  const label = `Tuning curve. ${ends(unit.top.curve, `${unit.top.kept} strongest images`)}; `
+    + `${ends(unit.bottom.curve, `${unit.bottom.kept} most negative images`)}; the ReLU hides what is below zero.`;
+  const hidden = h("span", { class: "ux-hidden" });
+  hidden.style.top = zero + "%";
+  const axis = (value, name) => {
+    const text = h("span", { class: "ux-axis " + name }, value === 0 ? "0" : number(value));
+    text.style.top = y(value) + "%";
+    return text;
+  };
+  // A label that would run into the zero's is left out.
+  const plot = h("div", { class: "ux-plot", role: "img", "aria-label": label }, hidden,
+    svg(curve(unit.top.curve, "ux-warm", 0, 48) + curve(unit.bottom.curve, "ux-cold", 100, 52)
+      + `<path class="ux-zero" d="M0 ${zero}H100"/>`),
+    axis(0, ""), ...[high, low].filter(value => Math.abs(y(value) - y(0)) > 14).map(value => axis(value, "")));
+  return h("div", { class: "ux-tuning" }, plot,
+    h("div", { class: "ux-below" }, h("span", {}, `${unit.top.kept} strongest`),
+      h("span", { class: "ux-relu" }, "below 0: hidden by the ReLU"),
+      h("span", {}, `${unit.bottom.kept} most negative`)));
+}
+
+function strip(data, unit, end, row) {
+  const sheet = { address: unit.strip, columns: data.shown, rows: 2 };
+  const word = row ? "most negative" : "strongest";
+  return h("ol", { class: unit.strip ? "ux-strip" : "ux-list" }, ...end.images.map(([value, c, name], i) => {
+    const kind = readable(data.classes[c]);
+    const parts = [h("b", {}, number(value)), h("span", { class: "ux-class", title: kind }, kind)];
+    if (!unit.strip) return h("li", {}, ...parts, h("span", { class: "ux-name", title: name }, name.split("/").pop()));
+    const label = `${ordinal(i + 1)} ${word}: ${kind}, ${number(value)} (image ${name})`;
+    return h("li", {}, tile(sheet, row * data.shown + i, label), ...parts);
+  }));
+}
+
+// The largest shares f_c, each with a tick at the class's share of all images, which no preference gives.
+function bars(data, end, most, word) {
+  const rows = end.bars.map(([c, share]) => {
+    const kind = readable(data.classes[c]), chance = data.chance[c];
+    const fill = h("span", { class: "ux-fill" }), tick = h("span", { class: "ux-tick" });
+    fill.style.width = (100 * share) / most + "%";
+    tick.style.left = (100 * Math.min(chance, most)) / most + "%";
+    return h("li", { title: `${kind}: ${percent(share)}; ${percent(chance)} of all images` },
+      h("span", { class: "ux-class" }, kind), h("span", { class: "ux-track" }, fill, tick), h("b", {}, percent(share)));
+  });
+  return rows.length ? h("ul", { class: "ux-bars" }, ...rows) : h("p", { class: "ux-bars ux-muted" }, `no response ${word} zero`);
+}
+
+function ends(data, unit) {
+  // Side by side, as in the curve. One scale for both ends.
+  const most = Math.max(0.2, ...unit.top.bars.map(bar => bar[1]), ...unit.bottom.bars.map(bar => bar[1]));
+  return h("div", { class: "ux-ends" }, ...[["Strongest", "ux-warm", unit.top], ["Most negative", "ux-cold", unit.bottom]].map(([name, colour, end], row) =>
+    h("section", { class: colour, "aria-label": name + " responses" },
+      h("p", { class: "ux-title" }, h("b", {}, name), ` ${row ? "smallest" : "largest"} response in the image`),
+      strip(data, unit, end, row),
+      h("p", { class: "ux-title" }, h("b", {}, "Classes"), ` of the first ${Math.min(100, end.kept)}; | chance`),
+      bars(data, end, most, row ? "below" : "above"))));
+}
+
+// --- one explorer ---------------------------------------------------------------------------------
+
+function mount(root, data) {
+  const $ = selector => root.querySelector(selector);
+  const units = data.units, slider = $(".ux-slider"), search = $(".ux-filter input"), sorting = $(".ux-sort select");
+  const link = $(".ux-link"), shelf = $(".ux-shelf");
+  // Addresses mean something on a page of one's own; a notebook's address belongs to its application.
+  const linkable = data.linked && /^(https?|file):$/.test(location.protocol) && !root.closest(".jp-OutputArea, .output_area");
+  let order = units.map((_, place) => place), position = 0;
+
+  root.dataset.ready = "";
+  root.dataset.layer = data.layer;
+  for (let n = 2; document.querySelectorAll(`[id='${root.id}']`).length > 1; n++) root.id = root.id.replace(/(-\d)?$/, "-" + n);
+  $(".ux-off").remove();
+  $(".ux-on").hidden = false;
+
+  // #LAYER-UNIT, or #STUDY/LAYER-UNIT where the page shows this layer more than once.
+  const full = data.study + "/" + data.layer;
+  function address(unit) {
+    const same = [...document.querySelectorAll(".unit-explorer")].filter(other => other.dataset.layer === data.layer);
+    return "#" + encodeURI(same.length > 1 ? full : data.layer) + "-" + unit.unit;
+  }
+  function placeOf(hash) {
+    let text = hash.slice(1);
+    try { text = decodeURIComponent(text); } catch { /* not an address of ours */ }
+    return units.findIndex(unit => text === `${data.layer}-${unit.unit}` || text === `${full}-${unit.unit}`);
+  }
+  function refreshLink() { link.href = address(units[order[position] ?? 0]); }
+
+  function show() {
+    const place = order[position], unit = units[place];
+    slider.value = position;
+    slider.setAttribute("aria-valuetext", "unit " + unit.unit);
+    $(".ux-status").textContent = `${data.layer}, unit ${unit.unit}`;
+    $(".ux-body").replaceChildren(
+      h("div", { class: "ux-summary" }, pictures(data, unit, place), ranks(data, unit), tuning(data, unit)), ends(data, unit));
+    for (const cell of shelf.children) cell.classList.toggle("ux-current", +cell.dataset.place === place);
+    const cell = shelf.querySelector(".ux-current");
+    if (cell) shelf.scrollTop = cell.offsetTop - shelf.offsetTop - shelf.clientHeight / 2 + cell.offsetHeight / 2;
+    refreshLink();
+  }
+
+  function go(to) {
+    if (!order.length) return;
+    position = Math.min(Math.max(to, 0), order.length - 1);
+    show();
+    count();
+    // A sandboxed frame refuses; the explorer works without.
+    if (linkable) try { history.replaceState(history.state, "", link.href); } catch { /* as said */ }
+  }
+
+  function count() {
+    const all = units.length;
+    $(".ux-count").textContent = !order.length ? "no unit matches"
+      : `${position + 1} of ${order.length}` + (order.length < all ? ` found, ${all} in all` : "");
+    $(".ux-previous").disabled = position <= 0;
+    $(".ux-next").disabled = position >= order.length - 1;
+  }
+
+  function arrange() {
+    const current = order[position], wanted = search.value.trim().toLowerCase(), key = sorting.value;
+    const direction = key === "lowest" || key === "unit" ? 1 : -1;
+    const rank = place => (key === "unit" ? units[place].unit : data[key][units[place].unit] ?? -direction * -Infinity);
+    const named = c => [data.classes[c], readable(data.classes[c])].some(name => name.toLowerCase().includes(wanted));
+    const matches = unit => !wanted || (/^\d+$/.test(wanted) ? unit.unit === +wanted : unit.top.bars.some(([c]) => named(c)));
+    const sorted = units.map((_, place) => place).sort((a, b) => direction * (rank(a) - rank(b)) || units[a].unit - units[b].unit);
+    order = sorted.filter(place => matches(units[place]));
+    const found = new Set(order);
+    if (data.sheets.length) shelf.replaceChildren(...sorted.map(place => {
+      const cell = tile(data.sheets[0], place, "unit " + units[place].unit);
+      cell.dataset.place = place;
+      cell.classList.toggle("ux-other", !found.has(place));
+      return cell;
+    }));
+    slider.max = Math.max(0, order.length - 1);
+    slider.disabled = !order.length;
+    position = Math.max(0, order.indexOf(current));
+    if (order.length) show();
+    count();
+  }
+
+  function open(place) {
+    if (!order.includes(place)) { search.value = ""; arrange(); }
+    position = order.indexOf(place);
+    show();
+    count();
+    root.scrollIntoView();
+  }
+
+  slider.addEventListener("input", () => go(+slider.value));
+  $(".ux-previous").addEventListener("click", () => go(position - 1));
+  $(".ux-next").addEventListener("click", () => go(position + 1));
+  search.addEventListener("input", arrange);
+  sorting.addEventListener("change", () => { arrange(); go(0); });
+  shelf.addEventListener("click", event => {
+    const to = order.indexOf(+(event.target.dataset.place ?? -1));
+    if (to >= 0) go(to);
+  });
+  root.addEventListener("keydown", event => {
+    if (event.target.matches("input, select") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const to = { ArrowLeft: position - 1, ArrowRight: position + 1, Home: 0, End: order.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    // A notebook has shortcuts of its own on these keys.
+    event.stopPropagation();
+    go(to);
+  });
+  root.addEventListener("focusin", refreshLink);
+  root.addEventListener("pointerenter", refreshLink);
+
+  $(".ux-bar").hidden = units.length < 2;
+  $(".ux-count").hidden = units.length < 2;
+  shelf.hidden = units.length < 2 || !data.sheets.length;
+  link.hidden = !linkable;
+  if (data.missing) $(".ux-on").append(h("p", { class: "ux-muted ux-missing" }, data.missing));
+  arrange();
+  if (linkable) {
+    const follow = () => { if (placeOf(location.hash) >= 0) open(placeOf(location.hash)); };
+    window.addEventListener("hashchange", follow);
+    // Again when all is laid out: what stands above may still grow.
+    if (document.readyState !== "complete") window.addEventListener("load", follow, { once: true });
+    follow();
+  }
+}

@@ -1,0 +1,108 @@
+"""The unit explorer: one object, two faces.
+
+Displayed, it is a piece of HTML that carries its data, style and script, asks for nothing, and works
+alike on the published page, in JupyterLab, in a sandboxed frame and from a file. `live()` is the face
+that needs a kernel.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from html import escape
+from importlib import resources
+from string import Template
+
+from helpers.explorers.facts import chosen_units, layer_facts, unit_facts
+from helpers.explorers.pictures import shipped_sheets, unit_pictures
+
+
+@dataclass(frozen=True)
+class UnitExplorer:
+    """Units of one layer, one of them shown at a time. Made by `explore`.
+
+    data: all that the page is told, as plain lists and numbers; see `facts` and `pictures`.
+    """
+
+    study: object
+    layer: str
+    units: list[int]
+    data: dict
+
+    @cached_property
+    def html(self) -> str:
+        """The explorer as a fragment of HTML; the same explorer gives the same text."""
+        data = json.dumps(self.data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        name = f"Units of {self.layer}, {self.data['network']}"
+        return Template(_file("explorer.html")).substitute(
+            id="unit-explorer-" + hashlib.sha256(data.encode()).hexdigest()[:12],
+            name=escape(name, quote=True),
+            style=_file("explorer.css"),
+            script=_file("explorer.js"),
+            # No text of the data can end the script or open a comment in it.
+            data=data.replace("<", "\\u003c"),
+        )
+
+    def live(self):
+        """Any unit of any layer of the study, chosen by hand; needs a kernel and ipywidgets."""
+        from helpers.explorers.live import LiveExplorer
+
+        return LiveExplorer(self.study, self.layer, self.units[0])
+
+    def __repr__(self) -> str:
+        return f"<UnitExplorer of {self.layer}: {len(self.units)} units>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        # No widget in this bundle: a saved notebook would show a dead one in place of the page.
+        return {"text/html": self.html, "text/plain": repr(self)}
+
+
+def explore(study, layer: str, units=None, *, strip: int = 8, linked: bool = True) -> UnitExplorer:
+    """Look at units of a layer: feature, strongest and most negative images, classes, tuning curve.
+
+    units: numbers, all of the layer by default; strip: images shown of each end. linked: each unit
+    has an address, the page's with #LAYER-UNIT behind it. Pictures need the study's network and
+    images, which are then read; without them the images' names are listed, and pictures shipped
+    with the book shown where there are some. Raises SelectivityError for a layer or a unit that the
+    record does not have.
+    """
+    units = chosen_units(study.record[layer], units)
+    shown = unit_facts(study.record, layer, units, strip)
+    missing = _missing(study, layer)
+    sheets = shipped_sheets(study.record, layer, units)
+    if not missing:
+        features, strips = unit_pictures(study, layer, units, strip)
+        sheets = [features, *sheets]
+        shown = [{**one, "strip": s.address} for one, s in zip(shown, strips, strict=True)]
+    data = {
+        "study": study.name,
+        **layer_facts(study.record, layer),
+        "shown": strip,
+        "linked": linked,
+        "missing": missing,
+        "sheets": [asdict(sheet) for sheet in sheets],
+        "units": shown,
+    }
+    return UnitExplorer(study, layer, units, data)
+
+
+def _missing(study, layer) -> str:
+    """Why there are no crops, in words that hold on every machine; "" if there are."""
+    if study.record[layer].top.positions is None:
+        return "The record does not keep where in its images this layer responded."
+    network = study.record.metadata["network"]["name"]
+    if not study.has_images:
+        return (
+            "The recorded images are not on the machine that made this page. "
+            f"Where it is one of the book's studies, “python -m helpers fetch {network}” gets them."
+        )
+    if not study.has_network:
+        return (
+            f"The recorded network, {network}, is not on the machine that made this page. "
+            f"Where it is one of the book's studies, “python -m helpers fetch {network}” gets it."
+        )
+    return ""
+
+
+def _file(name: str) -> str:
+    return resources.files("helpers.explorers").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,145 @@
+"""What an explorer shows of units: neuron features and crops as sheets of small square tiles.
+
+A sheet is one WebP image, tiles of one size side by side and row by row, written into the page as a
+data address. The same pixels give the same bytes.
+"""
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from helpers.paths import data_path
+from helpers.record.patches import crops
+from helpers.selectivity import feature_weights, neuron_feature
+from helpers.selectivity.feature import MOST_CROPS, VISIBLE_SHARE
+
+FEATURE_SIDE = 64
+CROP_SIDE = 56
+COLUMNS = 16  # of a sheet with one tile a unit
+QUALITY = 72  # of WebP; below 60 the texture of fur goes, above 80 a layer grows past 3 MB
+GREY = 0.5  # where there is nothing to see
+MEMORY = 200e6  # bytes of crops held at a time
+
+# What a shipped sheet's pictures are, by the end of its file's name.
+KINDS = {"optimised": "optimised picture", "conv1": "filter"}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Tiles of one size in one image: its data address, tiles a row, rows, and what a tile is."""
+
+    address: str
+    columns: int
+    rows: int
+    what: str = ""
+
+
+def make_sheet(tiles: np.ndarray, columns: int, what: str = "") -> Sheet:
+    """Tiles (n, S, S, 3) uint8 -> a Sheet; the last row is filled up with grey."""
+    n, side = tiles.shape[:2]
+    rows = -(-n // columns)
+    full = np.full((rows * columns, side, side, 3), round(GREY * 255), dtype=np.uint8)
+    full[:n] = tiles
+    grid = full.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
+    encoded = io.BytesIO()
+    image = Image.fromarray(grid.reshape(rows * side, columns * side, 3))
+    image.save(encoded, "WEBP", quality=QUALITY, method=6)
+    address = "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
+    return Sheet(address, columns, rows, what)
+
+
+def thumbnail(pixels: torch.Tensor, visible: torch.Tensor, side: int) -> np.ndarray:
+    """The visible part of a picture as a square tile (side, side, 3) uint8.
+
+    pixels (3, H, W) in [0, 1]; visible (H, W) bool. The bounding box of what is visible is fitted
+    into the square, its proportions kept; the rest is grey. A deep unit's receptive field is larger
+    than the image, and most of its box would be empty.
+    """
+    tile = Image.new("RGB", (side, side), (round(GREY * 255),) * 3)
+    rows, columns = visible.any(1).nonzero()[:, 0], visible.any(0).nonzero()[:, 0]
+    if not len(rows):
+        return np.asarray(tile)
+    box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    inside = pixels[:, box[0], box[1]].permute(1, 2, 0).mul(255).round().byte().numpy()
+    picture = Image.fromarray(np.ascontiguousarray(inside))
+    scale = side / max(picture.size)
+    size = tuple(max(1, round(n * scale)) for n in picture.size)
+    # Filters of a few pixels stay recognisable as pixels.
+    sharp = max(picture.size) * 4 < side
+    picture = picture.resize(size, Image.Resampling.NEAREST if sharp else Image.Resampling.BICUBIC)
+    tile.paste(picture, ((side - size[0]) // 2, (side - size[1]) // 2))
+    return np.asarray(tile)
+
+
+def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Sheet, list[Sheet]]:
+    """(sheet of neuron features, one tile a unit; for each unit a sheet of its crops).
+
+    A unit's sheet has two rows: its `strip` strongest and its `strip` most negative crops.
+    """
+    features, strips = [], []
+    for part in _portions(study.record[layer], units, strip):
+        needed = (feature_weights(study.record[layer].top.values[part]) > 0).sum(1).max()
+        top = _crops(study, layer, part, max(strip, int(needed)), "top")
+        bottom = _crops(study, layer, part, strip, "bottom")
+        for row in range(len(part)):
+            weights = feature_weights(top.values[row])
+            features.append(_feature_tile(top.pixels[row], weights, top.valid[row]))
+            strips.append(_strip_sheet(top, bottom, row, strip))
+    return make_sheet(np.stack(features), COLUMNS, "neuron feature"), strips
+
+
+def shipped_sheets(record, layer: str, units: list[int]) -> list[Sheet]:
+    """Sheets of shipped pictures of these units, if they were made from the record's own weights."""
+    found = []
+    for path in sorted(data_path("pictures").glob("*.json")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        kind = KINDS.get(path.stem.rsplit("-", 1)[-1])
+        place = {name: i for i, name in enumerate(about.get("units", ()))}
+        wanted = [place.get(f"{layer}:{unit}") for unit in units]
+        if kind and None not in wanted and about.get("weights") == record.metadata["network"]["weights"]:
+            image = Image.open(path.with_suffix(".webp")).convert("RGB")
+            found.append(make_sheet(_cut(image, about["tile"], wanted), COLUMNS, kind))
+    return found
+
+
+def _cut(image, side, places):
+    """The tiles (n, side, side, 3) at these places of a shipped sheet."""
+    columns = image.width // side
+    corners = [((p % columns) * side, (p // columns) * side) for p in places]
+    return np.stack([np.asarray(image.crop((x, y, x + side, y + side))) for x, y in corners])
+
+
+def _portions(of_layer, units, strip):
+    """The units in portions whose crops fit into `MEMORY`; each portion reads its images once."""
+    height, width = of_layer.geometry.field.size
+    most = max(1, int(MEMORY / (4 * 4 * height * width * (MOST_CROPS + strip))))
+    return [units[i : i + most] for i in range(0, len(units), most)]
+
+
+def _crops(study, layer, units, k, which):
+    return crops(study.record, study.network, study.images, layer, units, k, which)
+
+
+def _feature_tile(pixels, weights, valid):
+    if not weights.any():
+        return np.full((FEATURE_SIDE, FEATURE_SIDE, 3), round(GREY * 255), dtype=np.uint8)
+    share = torch.einsum("k,khw->hw", weights, valid.float()) / weights.sum()
+    feature = neuron_feature(pixels, weights, valid)
+    return thumbnail(feature, share >= VISIBLE_SHARE, FEATURE_SIDE)
+
+
+def _strip_sheet(top, bottom, row, strip):
+    def tiles(patches):
+        found = [
+            thumbnail(patches.pixels[row, i], patches.valid[row, i], CROP_SIDE)
+            for i in range(min(strip, patches.pixels.shape[1]))
+        ]
+        empty = [np.full((CROP_SIDE, CROP_SIDE, 3), round(GREY * 255), np.uint8)]
+        return found + empty * (strip - len(found))
+
+    return make_sheet(np.stack(tiles(top) + tiles(bottom)), strip)

@@ -1,0 +1,34 @@
+"""Figures: numbers in, one matplotlib Figure out; no file, no network, no measure.
+
+    style     width, colours, fonts; how names and numbers are written
+    strips    images in order of response
+    maps      an activation map and the receptive field behind its maximum
+    curves    the tuning curve; how a measure is spread over a layer
+    bars      mean response to each class
+    sheets    a unit's patches and feature; a layer's features side by side
+    shipped   pictures of real units that come with the package
+"""
+
+from helpers.figures.bars import class_bars
+from helpers.figures.curves import ordered_responses, spread, tuning_curves
+from helpers.figures.maps import activation_map
+from helpers.figures.sheets import contact_sheet, feature_and_patches
+from helpers.figures.shipped import shipped_tiles
+from helpers.figures.strips import entries, image_rows, image_strip
+from helpers.figures.style import number, readable
+
+__all__ = [
+    "activation_map",
+    "class_bars",
+    "contact_sheet",
+    "entries",
+    "feature_and_patches",
+    "image_rows",
+    "image_strip",
+    "number",
+    "ordered_responses",
+    "readable",
+    "shipped_tiles",
+    "spread",
+    "tuning_curves",
+]

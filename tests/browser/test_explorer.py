@@ -1,0 +1,298 @@
+"""The unit explorer in a browser: on a bare page, beside others, in a sandboxed frame, on a telephone."""
+
+import html
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from helpers.explorers import explore
+from tests.explorers.small import DEAD, open_small, with_hostile_names, without_images
+
+from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
+from .test_pages import CONTRAST, full_page
+
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>explorer</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<style>body {{ font: 16px/1.5 sans-serif; max-width: 46rem; margin: 1rem auto; padding: 0 1rem }}
+:root[data-theme=dark] body {{ background: #14181e; color: #ced6dd }}</style></head>
+<body><article>{}</article></body></html>"""
+NO_SCRIPTS = '<meta http-equiv="Content-Security-Policy" content="script-src \'none\'">'
+UNITS = list(range(2, 24))
+VIEWS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW)]
+
+
+@pytest.fixture(scope="module")
+def site(browser, tmp_path_factory):
+    """Pages with explorers on them, served by themselves."""
+    study, root = open_small(), tmp_path_factory.mktemp("explorers")
+    deep, shallow = explore(study, "deep", UNITS).html, explore(study, "shallow").html
+    bare = explore(without_images(study), "deep", UNITS).html
+    frame = '<iframe sandbox="allow-scripts" style="width:100%;height:900px" srcdoc="{}"></iframe>'
+    pages = {
+        "one": deep,
+        "two": "<p>first</p>" * 60 + deep + shallow,
+        "same": deep + deep + bare,
+        "bare": bare,
+        "hostile": explore(with_hostile_names(study), "deep").html,
+        "frame": frame.format(html.escape(deep)),
+        "notebook": f"<template>{deep}</template><div class='jp-OutputArea'></div>",
+        "single": explore(study, "head", [1], linked=False).html,
+    }
+    for name, body in pages.items():
+        (root / f"{name}.html").write_text(PAGE.format(body), encoding="utf-8")
+    blocked = PAGE.format(deep).replace("<head>", f"<head>{NO_SCRIPTS}")
+    (root / "blocked.html").write_text(blocked, encoding="utf-8")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Browser(browser.driver, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+
+
+@pytest.fixture
+def opened(site):
+    """Open a page anew; the console must have stayed silent when the test is over."""
+
+    def open_page(name, *arguments):
+        site.driver.get("about:blank")  # else an address with another # is no new page
+        site.errors()
+        site.open(name, *arguments)
+        return site
+
+    yield open_page
+    assert site.errors() == []
+
+
+def status(browser, number=0):
+    return texts(browser, ".ux-status")[number]
+
+
+def texts(browser, selector):
+    return [e.text for e in browser.driver.find_elements("css selector", selector)]
+
+
+def press(browser, *keys):
+    root = browser.driver.find_element("css selector", ".unit-explorer")
+    browser.driver.execute_script("arguments[0].focus()", root)
+    for key in keys:
+        browser.driver.switch_to.active_element.send_keys(key)
+
+
+def find(browser, text):
+    box = browser.driver.find_element("css selector", ".ux-filter input")
+    box.clear()
+    box.send_keys(text, Keys.BACKSPACE, text[-1])
+
+
+def sort(browser, key):
+    browser.driver.find_element("css selector", f"option[value={key}]").click()
+
+
+def test_shows_the_first_unit(opened):
+    browser = opened("one.html")
+    assert status(browser) == "deep, unit 2" and texts(browser, ".ux-count") == ["1 of 22"]
+    assert len(texts(browser, ".ux-strip li")) == 16
+    assert not browser.driver.find_element("css selector", ".ux-previous").is_enabled()
+
+
+def test_moves_by_keyboard_when_it_has_the_focus(opened):
+    browser = opened("one.html")
+    browser.driver.find_element("tag name", "body").send_keys(Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 2"  # another part of the page has the focus
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 4" and texts(browser, ".ux-count") == ["3 of 22"]
+    press(browser, Keys.ARROW_LEFT)
+    assert status(browser) == "deep, unit 3"
+    press(browser, Keys.END, Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 23"
+    press(browser, Keys.HOME)
+    assert status(browser) == "deep, unit 2"
+    outline = "getComputedStyle(document.querySelector('.unit-explorer')).outlineStyle"
+    assert browser.driver.execute_script(f"return {outline}") == "solid"
+
+
+def test_buttons_slider_and_shelf_move_too(opened):
+    browser = opened("one.html")
+    browser.driver.find_element("css selector", ".ux-next").click()
+    assert status(browser) == "deep, unit 3"
+    browser.driver.find_element("css selector", ".ux-slider").send_keys(Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 4"  # once: the explorer leaves the slider its own keys
+    browser.driver.find_elements("css selector", ".ux-shelf .ux-tile")[10].click()
+    assert status(browser) == "deep, unit 12"
+    assert len(browser.driver.find_elements("css selector", ".ux-current")) == 1
+
+
+def test_finds_by_unit_and_by_class(opened):
+    browser = opened("one.html")
+    find(browser, "17")
+    assert status(browser) == "deep, unit 17" and texts(browser, ".ux-count") == ["1 of 1 found, 22 in all"]
+    find(browser, "tabby cat")  # as shown; the record writes tabby_cat
+    assert "found" in texts(browser, ".ux-count")[0]
+    press(browser, Keys.END)
+    assert "tabby cat" in texts(browser, ".ux-warm .ux-bars .ux-class")
+    find(browser, "no such class")
+    assert texts(browser, ".ux-count") == ["no unit matches"]
+    press(browser, Keys.ARROW_RIGHT)  # nothing to move to, and no error
+    find(browser, "5")
+    assert status(browser) == "deep, unit 5"
+
+
+@pytest.mark.parametrize("key, end, falling", [("highest", "top", True), ("lowest", "bottom", False)])
+def test_sorts(opened, key, end, falling):
+    browser, record = opened("one.html"), open_small().record
+    values = getattr(record["deep"], end).values[:, 0].tolist()
+    expected = sorted(UNITS, key=lambda unit: (-values[unit] if falling else values[unit], unit))
+    sort(browser, key)
+    for unit in expected[:4]:
+        assert status(browser) == f"deep, unit {unit}"
+        press(browser, Keys.ARROW_RIGHT)
+    sort(browser, "top_share")
+    press(browser, Keys.END)
+    assert status(browser) == f"deep, unit {DEAD}"  # without a top class: last
+    sort(browser, "unit")
+    assert status(browser) == "deep, unit 2"
+
+
+def test_each_unit_has_an_address(opened):
+    browser = opened("one.html#deep-9")
+    assert status(browser) == "deep, unit 9"
+    press(browser, Keys.ARROW_RIGHT)
+    assert browser.driver.current_url.endswith("#deep-10")
+    link = browser.driver.find_element("css selector", ".ux-link")
+    assert link.get_attribute("href") == browser.driver.current_url
+    find(browser, "17")
+    browser.driver.execute_script("location.hash = '#deep-3'")  # a link elsewhere on the page
+    browser.wait("document.querySelector('.ux-status').textContent == 'deep, unit 3'")
+    opened("one.html#deep-99")
+    assert status(browser) == "deep, unit 2"
+    opened("one.html#%")
+    assert status(browser) == "deep, unit 2"
+
+
+def test_two_layers_share_a_page(opened):
+    browser = opened("two.html#shallow-7")
+    assert texts(browser, ".ux-status") == ["deep, unit 2", "shallow, unit 7"]
+    box = browser.driver.execute_script(
+        "const box = document.querySelectorAll('.unit-explorer')[1].getBoundingClientRect();"
+        "return [box.top, box.bottom]"
+    )
+    assert 0 <= box[0] < box[1] <= WIDE[1]  # scrolled to it
+    press(browser, Keys.ARROW_RIGHT)  # in the first
+    assert texts(browser, ".ux-status") == ["deep, unit 3", "shallow, unit 7"]
+    assert browser.driver.current_url.endswith("#deep-3")
+
+
+def test_the_same_explorer_twice_on_a_page(opened):
+    browser = opened("same.html")
+    identities = "[...document.querySelectorAll('[id]')].map(e => e.id)"
+    found = browser.driver.execute_script(f"return {identities}")
+    assert len(set(found)) == len(found) == 3
+    press(browser, Keys.ARROW_RIGHT)
+    assert texts(browser, ".ux-status") == ["deep, unit 3", "deep, unit 2", "deep, unit 2"]
+    assert browser.driver.current_url.endswith("#small/deep-3")
+
+
+def test_in_a_sandboxed_frame(opened):
+    browser = opened("frame.html")
+    browser.driver.switch_to.frame(0)
+    try:
+        assert status(browser) == "deep, unit 2"
+        press(browser, Keys.ARROW_RIGHT)
+        assert status(browser) == "deep, unit 3"
+        assert not browser.driver.find_element("css selector", ".ux-link").is_displayed()
+    finally:
+        browser.driver.switch_to.default_content()
+
+
+def test_as_a_notebook_inserts_it(opened):
+    """Markup set first, each script then made anew, as JupyterLab does; the address stays its own."""
+    browser = opened("notebook.html")
+    browser.driver.execute_script(
+        "const host = document.querySelector('.jp-OutputArea');"
+        "host.innerHTML = document.querySelector('template').innerHTML;"
+        "for (const old of host.querySelectorAll('script')) {"
+        "  const script = document.createElement('script');"
+        "  script.textContent = old.textContent;"
+        "  old.replaceWith(script); }"
+    )
+    assert status(browser) == "deep, unit 2"
+    press(browser, Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 3" and "#" not in browser.driver.current_url
+
+
+def test_without_scripts_it_says_so(site):
+    site.open("blocked.html")
+    assert "does not allow" in texts(site, ".ux-off")[0]
+    site.errors()  # the browser's own note on the blocked script
+
+
+def test_one_unit_has_nothing_to_move(opened):
+    browser = opened("single.html")
+    assert status(browser) == "head, unit 1"
+    assert not browser.driver.find_element("css selector", ".ux-bar").is_displayed()
+
+
+def test_without_images_their_names_are_listed(opened):
+    browser, record = opened("bare.html"), open_small().record
+    expected = [record.names[i] for i in record["deep"].top.images[2, :8]]
+    names = browser.driver.find_elements("css selector", ".ux-warm .ux-name")
+    assert [name.get_attribute("title") for name in names] == expected
+    assert [name.text for name in names] == [name.rsplit("/", 1)[-1] for name in expected]
+    assert "not on the machine" in texts(browser, ".ux-missing")[0]
+    assert "/a/path" not in browser.driver.page_source
+
+
+def test_names_are_text(opened):
+    browser = opened("hostile.html")
+    press(browser, *[Keys.ARROW_RIGHT] * 3)
+    shown = set(texts(browser, ".ux-bars .ux-class"))
+    assert {"</script><script>alert(1)</script>", "ü&quot;'"} <= shown
+    assert browser.driver.find_elements("css selector", ".ux-body :is(img, script)") == []
+
+
+def test_what_is_drawn_has_words(opened):
+    browser = opened("one.html")
+    labels = browser.driver.execute_script(
+        "return [...document.querySelectorAll('.ux-body [role=img]')].map(e => e.getAttribute('aria-label'))"
+    )
+    press(browser, Keys.ARROW_RIGHT)
+    assert len(labels) == 17  # of unit 2, which has no feature: the curve and 16 crops
+    assert all(labels) and labels[0].startswith("Tuning curve. 60 strongest images from −")
+    controls = browser.driver.find_elements("css selector", "button, input, select")
+    assert all(c.accessible_name for c in controls)
+    feature = browser.driver.find_element("css selector", ".ux-pictures .ux-tile").accessible_name
+    assert feature.startswith("neuron feature of deep unit 3; most frequent class ")
+
+
+def test_nothing_jumps(opened):
+    """From unit to unit, found or not, with classes or without, the height stays."""
+    for size in (WIDE, NARROW):
+        browser = opened("one.html", "light", size)
+        height = "return document.querySelector('.unit-explorer').offsetHeight"
+        heights = {browser.driver.execute_script(height)}
+        for _ in UNITS:
+            press(browser, Keys.ARROW_RIGHT)
+            heights.add(browser.driver.execute_script(height))
+        find(browser, "no such class")
+        heights.add(browser.driver.execute_script(height))
+        assert len(heights) == 1
+
+
+@pytest.mark.parametrize("name", ["one", "bare", "same"])
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: f"{view[0]}-{view[1][0]}")
+def test_looks(opened, name, view):
+    """Readable in both themes, within the window; a screenshot for people."""
+    theme, size = view
+    browser = opened(f"{name}.html#deep-5", theme, size)
+    assert browser.driver.execute_script(CONTRAST, "article") == []
+    inside = browser.driver.execute_script(
+        "const width = document.documentElement.clientWidth;"
+        "return [document.documentElement.scrollWidth, width,"
+        " ...[...document.querySelectorAll('.unit-explorer *')]"
+        "   .filter(e => e.getBoundingClientRect().right > width).map(e => e.className)]"
+    )
+    assert inside[0] <= inside[1] and inside[2:] == []
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    full_page(browser).save(SCREENSHOTS / f"explorer-{name}-{theme}-{size[0]}.png")

@@ -1,0 +1,91 @@
+"""Studies: what opens where, what is cached, what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import SelectivityError, open_study
+from helpers.record import Record, load_network, record
+from helpers.selectivity import class_frequencies, relative_activations
+
+
+@pytest.fixture
+def empty_home(tmp_path, monkeypatch):
+    """A machine that has neither weights nor photographs."""
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path))
+    monkeypatch.delenv("STUDY", raising=False)
+    return tmp_path
+
+
+def test_the_world_opens_on_an_empty_machine_and_is_recorded_once(empty_home):
+    study = open_study()
+    assert study.name == "world" and study.has_network and study.has_images
+    assert int(study.record.counts.sum()) == len(study.images) == 5760
+    files = list((empty_home / "records").iterdir())
+    assert len(files) == 1
+    written = files[0].stat().st_mtime_ns
+    again = open_study("world")
+    assert files[0].stat().st_mtime_ns == written
+    assert again.record.layers == study.record.layers
+
+
+def test_the_table_of_units_says_what_the_lists_say(empty_home):
+    study = open_study()
+    units = study.units
+    assert len(units) == study.record.n_units
+    row = units[(units.layer == "conv6") & (units.unit == 5)].iloc[0]
+    top = study.record["conv6"].top
+    assert row.highest == top.values[5, 0] and row.lowest == study.record["conv6"].bottom.values[5, 0]
+    classes = torch.from_numpy(study.record.classes)[top.images[5:6, :100]]
+    shares = class_frequencies(relative_activations(top.values[5:6]), classes, 48)[0]
+    assert row.top_class == study.record.class_names[shares.argmax()]
+    assert row.top_share == pytest.approx(shares.max().item())
+
+
+def test_googlenet_opens_without_weights_and_photographs(empty_home):
+    study = open_study("googlenet")
+    assert len(study.units) == 5744 and not study.has_network and not study.has_images
+    with pytest.raises(SelectivityError, match="python -m helpers fetch googlenet") as error:
+        _ = study.images
+    assert "\n" not in str(error.value)
+    with pytest.raises(SelectivityError, match="python -m helpers fetch googlenet"):
+        _ = study.network
+
+
+def test_googlenet_finds_its_network_and_photographs(real_home):
+    study = open_study("googlenet")
+    assert study.has_network and study.has_images and len(study.images) == 3800
+
+
+def test_a_reader_s_own_record_is_a_study(empty_home, picture_folder, monkeypatch):
+    from helpers.record import FolderImages
+
+    network = load_network("timm:test_resnet", "random")
+    own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)
+    own.save(empty_home / "mine.safetensors")
+    assert len(open_study(str(empty_home / "mine.safetensors")).units) == own.n_units
+    (empty_home / "records").mkdir()
+    own.save(empty_home / "records" / "mine.safetensors")
+    monkeypatch.setenv("STUDY", "mine")
+    assert open_study().record.n_units == own.n_units
+
+
+def test_unknown_studies_and_stale_caches(empty_home):
+    with pytest.raises(SelectivityError, match="no study 'wrold'") as error:
+        open_study("wrold")
+    assert "\n" not in str(error.value)
+    open_study()
+    path = next((empty_home / "records").iterdir())
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(SelectivityError, match="not a complete file"):
+        open_study()
+    path.unlink()
+    assert open_study().record.k == 576
+
+
+def test_labels_leave_the_images_alone(empty_home):
+    """The same images under other labels: classes of the study stay those of the world."""
+    merged = open_study("worldnet-dogs-merged")
+    assert len(merged.record.class_names) == 48
+    assert merged.record["fc"].n_units == 37  # twelve breeds became one output
+    assert isinstance(merged.record, Record) and np.array_equal(merged.record.classes, merged.images.classes)

@@ -1,7 +1,7 @@
 """Computed numbers in a chapter's text: the text names them, the run says what they are.
 
-    glue(share="93 %")        # in a code cell
-    {glue:text}`share`        # in the text of the same chapter
+glue(share="93 %")        # in a code cell
+{glue:text}`share`        # in the text of the same chapter
 """
 
 from IPython.display import display

@@ -35,7 +35,9 @@ def test_the_table_of_units_says_what_the_lists_say(empty_home):
     assert len(units) == study.record.n_units
     row = units[(units.layer == "conv6") & (units.unit == 5)].iloc[0]
     top = study.record["conv6"].top
-    assert row.highest == top.values[5, 0] and row.lowest == study.record["conv6"].bottom.values[5, 0]
+    assert (
+        row.highest == top.values[5, 0] and row.lowest == study.record["conv6"].bottom.values[5, 0]
+    )
     classes = torch.from_numpy(study.record.classes)[top.images[5:6, :100]]
     shares = class_frequencies(relative_activations(top.values[5:6]), classes, 48)[0]
     assert row.top_class == study.record.class_names[shares.argmax()]
@@ -88,4 +90,6 @@ def test_labels_leave_the_images_alone(empty_home):
     merged = open_study("worldnet-dogs-merged")
     assert len(merged.record.class_names) == 48
     assert merged.record["fc"].n_units == 37  # twelve breeds became one output
-    assert isinstance(merged.record, Record) and np.array_equal(merged.record.classes, merged.images.classes)
+    assert isinstance(merged.record, Record) and np.array_equal(
+        merged.record.classes, merged.images.classes
+    )

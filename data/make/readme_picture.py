@@ -35,8 +35,9 @@ def read_unit(study, layer: str):
     picture = network.preprocess(images.open(strongest))
     maps = []
     taps = {layer: network.taps[layer]}
-    with torch.inference_mode(), listening(
-        network.module, taps, lambda _, values: maps.append(values.clone())
+    with (
+        torch.inference_mode(),
+        listening(network.module, taps, lambda _, values: maps.append(values.clone())),
     ):
         network.module(picture[None])
     patches = crops(record, network, images, layer, [unit])

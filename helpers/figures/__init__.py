@@ -1,12 +1,12 @@
 """Figures: numbers in, one matplotlib Figure out; no file, no network, no measure.
 
-    style     width, colours, fonts; how names and numbers are written
-    strips    images in order of response
-    maps      an activation map and the receptive field behind its maximum
-    curves    the tuning curve; how a measure is spread over a layer
-    bars      mean response to each class
-    sheets    a unit's patches and feature; a layer's features side by side
-    shipped   pictures of real units that come with the package
+style     width, colours, fonts; how names and numbers are written
+strips    images in order of response
+maps      an activation map and the receptive field behind its maximum
+curves    the tuning curve; how a measure is spread over a layer
+bars      mean response to each class
+sheets    a unit's patches and feature; a layer's features side by side
+shipped   pictures of real units that come with the package
 """
 
 from helpers.figures.bars import class_bars

@@ -55,7 +55,10 @@ def _draw_curve(axes, values):
     edges = np.flatnonzero(np.diff(np.r_[False, known, False].astype(int)))
     ticks = sorted({e - (i % 2) for i, e in enumerate(edges)})
     axes.set_xticks(ticks, [f"{ranks[t]:,}" for t in ticks])
-    for label, align in ((axes.get_xticklabels()[0], "left"), (axes.get_xticklabels()[-1], "right")):
+    for label, align in (
+        (axes.get_xticklabels()[0], "left"),
+        (axes.get_xticklabels()[-1], "right"),
+    ):
         label.set_horizontalalignment(align)
     axes.text(0.03, 0.03, words, transform=axes.transAxes, color=BELOW, fontsize=8, va="bottom",
               bbox=_PLATE)  # fmt: skip

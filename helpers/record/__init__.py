@@ -1,11 +1,11 @@
 """From a network and images to a record.
 
-    networks, taps, weights, architectures   what is recorded, and where its units are read
-    images                                   what is shown to it
-    receptive_field                          what part of an image a unit sees
-    recorder, statistics, toplist            the one pass
-    store, slim                              the file it leaves
-    patches                                  pictures, in a second, small pass
+networks, taps, weights, architectures   what is recorded, and where its units are read
+images                                   what is shown to it
+receptive_field                          what part of an image a unit sees
+recorder, statistics, toplist            the one pass
+store, slim                              the file it leaves
+patches                                  pictures, in a second, small pass
 """
 
 from helpers.record.images import FolderImages, ImageSet, TorchvisionImages, WorldImages, batches

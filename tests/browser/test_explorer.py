@@ -127,7 +127,9 @@ def test_buttons_slider_and_shelf_move_too(opened):
 def test_finds_by_unit_and_by_class(opened):
     browser = opened("one.html")
     find(browser, "17")
-    assert status(browser) == "deep, unit 17" and texts(browser, ".ux-count") == ["1 of 1 found, 22 in all"]
+    assert status(browser) == "deep, unit 17" and texts(browser, ".ux-count") == [
+        "1 of 1 found, 22 in all"
+    ]
     find(browser, "tabby cat")  # as shown; the record writes tabby_cat
     assert "found" in texts(browser, ".ux-count")[0]
     press(browser, Keys.END)
@@ -139,7 +141,9 @@ def test_finds_by_unit_and_by_class(opened):
     assert status(browser) == "deep, unit 5"
 
 
-@pytest.mark.parametrize("key, end, falling", [("highest", "top", True), ("lowest", "bottom", False)])
+@pytest.mark.parametrize(
+    "key, end, falling", [("highest", "top", True), ("lowest", "bottom", False)]
+)
 def test_sorts(opened, key, end, falling):
     browser, record = opened("one.html"), open_small().record
     values = getattr(record["deep"], end).values[:, 0].tolist()

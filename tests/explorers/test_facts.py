@@ -28,10 +28,16 @@ def test_images_values_and_classes_are_the_records(study, layer):
         for end in ("top", "bottom"):
             ranked = getattr(study.record[layer], end)
             images = ranked.images[fact["unit"], :5].tolist()
-            assert [name for _, _, name in fact[end]["images"]] == [study.record.names[i] for i in images]
-            assert [c for _, c, _ in fact[end]["images"]] == [study.record.classes[i] for i in images]
+            assert [name for _, _, name in fact[end]["images"]] == [
+                study.record.names[i] for i in images
+            ]
+            assert [c for _, c, _ in fact[end]["images"]] == [
+                study.record.classes[i] for i in images
+            ]
             values = ranked.values[fact["unit"]].tolist()
-            assert all(close(shown[0], v) for shown, v in zip(fact[end]["images"], values, strict=False))
+            assert all(
+                close(shown[0], v) for shown, v in zip(fact[end]["images"], values, strict=False)
+            )
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -56,7 +62,9 @@ def test_bars_and_places_are_those_of_the_table_of_units(study):
                 c, share = fact[end]["bars"][0]
                 assert CLASSES[c] == row[f"{end}_class"] and close(share, row[f"{end}_share"])
                 shares = [s for _, s in fact[end]["bars"]]
-                assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1, abs=1e-3)
+                assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(
+                    1, abs=1e-3
+                )
         share = facts["top_share"][fact["unit"]]
         assert share is None if fact["unit"] == DEAD else close(share, row.top_share)
 

@@ -14,7 +14,8 @@ CELLS = [
     "live = explorer.live()\nlive",
     "live.unit.value = 7",
     "live.layer.value = 'head'",
-    "print(live.layer.value, live.unit.value, live.unit.max)",
+    "print(live.layer.value, live.unit.value, live.unit.max, live.view.outputs[0]['data']['text/html'])",
+    "live.layer.value = 'shallow'",
 ]
 
 
@@ -38,13 +39,14 @@ def test_the_live_face_shows_widgets_and_says_what_it_needs(executed):
 
 
 def test_the_view_follows_the_controls(executed):
-    """After the last change, to a layer of fewer units, the widget's own state shows that unit."""
+    """To a layer of fewer units, and to one that has the same unit too."""
+    printed = executed.cells[4].outputs[0].text
+    assert printed.startswith("head 3 3 ") and '"layer":"head"' in printed and '"unit":3,' in printed
     state = executed.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
     (view,) = [w["state"] for w in state.values() if w["model_name"] == "OutputModel"]
     (shown,) = view["outputs"]
     page = shown["data"]["text/html"]
-    assert '"layer":"head"' in page and '"unit":3,' in page and '"linked":false' in page
-    assert executed.cells[4].outputs[0].text == "head 3 3\n"
+    assert '"layer":"shallow"' in page and '"unit":3,' in page and '"linked":false' in page
 
 
 def test_observers_move_unit_and_layer(study):

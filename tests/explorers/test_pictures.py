@@ -53,7 +53,10 @@ def test_a_sheet_runs_row_by_row():
 def test_a_thumbnail_is_the_visible_part_in_its_proportions():
     pixels, visible = torch.zeros(3, 40, 40), torch.zeros(40, 40, dtype=torch.bool)
     pixels[0] = 1
-    pixels[:, 10:20, 5:25], visible[10:20, 5:25] = torch.tensor([0.0, 1.0, 0.0])[:, None, None], True
+    pixels[:, 10:20, 5:25], visible[10:20, 5:25] = (
+        torch.tensor([0.0, 1.0, 0.0])[:, None, None],
+        True,
+    )
     tile = thumbnail(pixels, visible, 48)
     assert (tile[12:36] == [0, 255, 0]).all()  # twice as wide as high: the middle half
     assert (tile[:12] == 128).all() and (tile[36:] == 128).all()

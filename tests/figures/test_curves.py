@@ -54,7 +54,9 @@ def test_a_slim_record_of_a_real_network(googlenet):
     assert figure._repr_png_()
 
 
-@pytest.mark.parametrize("values", [-torch.arange(1.0, 9.0), torch.zeros(8), torch.arange(9.0, 1, -1)])
+@pytest.mark.parametrize(
+    "values", [-torch.arange(1.0, 9.0), torch.zeros(8), torch.arange(9.0, 1, -1)]
+)
 def test_a_unit_of_one_sign_has_a_band_below_zero(values):
     figure = tuning_curves({"max": values, "mean": values})
     low, high = figure.axes[0].get_ylim()

@@ -47,7 +47,10 @@ def test_a_place_of_the_map_lies_at_the_centre_of_its_field(world):
     height, width = values.shape
     field = world.record["conv5"].geometry.field
     for y, x in ((0, 0), (3, 5)):
-        centre = left + (x + 0.5) * (right - left) / width, top + (y + 0.5) * (bottom - top) / height
+        centre = (
+            left + (x + 0.5) * (right - left) / width,
+            top + (y + 0.5) * (bottom - top) / height,
+        )
         box = field.box(y, x)
         assert centre == ((box[1] + box[3]) / 2, (box[0] + box[2]) / 2)
 

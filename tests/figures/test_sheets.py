@@ -28,7 +28,9 @@ def test_tiles_lie_row_by_row():
     pictures = torch.arange(1, 6).view(5, 1, 1, 1).expand(5, 3, 2, 2) / 10
     sheet = tile(pictures, 3)
     assert sheet.shape == (8, 12, 3)
-    assert sheet[1::4, 1::4, 0].tolist() == pytest.approx(np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 1]]))
+    assert sheet[1::4, 1::4, 0].tolist() == pytest.approx(
+        np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 1]])
+    )
 
 
 def test_feature_and_patches_of_a_unit(world):

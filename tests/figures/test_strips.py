@@ -19,7 +19,8 @@ def test_values_and_classes_are_the_record_s(world):
     chosen = ranked.images[3, :8].tolist()
     names = [world.record.class_names[world.record.classes[i]] for i in chosen]
     expected = [
-        [number(v), short(readable(n), 15)] for v, n in zip(ranked.values[3, :8].tolist(), names, strict=True)
+        [number(v), short(readable(n), 15)]
+        for v, n in zip(ranked.values[3, :8].tolist(), names, strict=True)
     ]
     assert written(figure) == expected
     for axes, image in zip(figure.axes, chosen, strict=True):

@@ -29,7 +29,7 @@ class Noise(ImageSet):
 
     def __init__(self, n, size, different=64):
         names = [f"noise/{i:07d}" for i in range(n)]
-        super().__init__("noise", names, np.arange(n) % 100, [str(c) for c in range(100)])
+        super().__init__("noise", names, np.arange(n) * 100 // n, [str(c) for c in range(100)])
         random = np.random.default_rng(0)
         shape = (different, 3, *size)
         self.tensors = torch.from_numpy(random.normal(0, 1, shape).astype(np.float32))

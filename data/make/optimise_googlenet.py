@@ -238,7 +238,7 @@ def ship(block: Block, work: Path) -> None:
         "seed": SEED,
         "pictures_per_pass": CHUNK,
         "versions": {name: version(name) for name in ("horama", "torch", "pillow")},
-        "seconds_on_one_core": round(seconds),
+        "wall_seconds": round(seconds),
         "licence": "Generated from the BVLC GoogLeNet weights, which their authors released for "
         "unrestricted use; no photograph went into them.",
         "statistic": "spatial maximum before the ReLU; a picture stands in the middle of a 224 px "

@@ -32,7 +32,8 @@ from helpers.record.store import (
 from helpers.record.taps import listening, match_layers
 from helpers.record.toplist import RankedAccumulator, RankedList, unpack
 
-CHUNK = 256  # images between two merges into the lists; larger saves time and costs memory
+CHUNK = 256, 1024  # images between two merges into the lists: for large networks, and for small ones
+BUFFERED = 2**20  # responses of one statistic that wait for a merge, if that allows more than the least
 CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 1"
 ALLOWED_UNREADABLE = 0.01
 
@@ -119,7 +120,7 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
             read = len(numbers) + len(unreadable)
             done += read
             bar.update(read)
-            if run.filled >= CHUNK:
+            if run.filled >= run.chunk:
                 run.flush()
                 if checkpoint is not None and time.monotonic() - saved >= every:
                     run.save(checkpoint, done)
@@ -135,7 +136,9 @@ class _Run:
         self.k, self.device, self.kept = k, device, kept
         units, n_classes = sum(g.units for g in geometry.values()), len(images.class_names)
         self.units = units
-        self.buffer = Responses.empty(CHUNK + batch_size, units, device)
+        # Merging costs the same for any number of new images, so small networks wait for more.
+        self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
+        self.buffer = Responses.empty(self.chunk + batch_size, units, device)
         self.numbers, self.filled, self._bounds = [], 0, {}
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}

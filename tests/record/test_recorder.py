@@ -114,7 +114,7 @@ def test_selective_lookup_of_places_is_exact(picture_folder):
 
     default = recorder.CHUNK
     try:
-        recorder.CHUNK = 8
+        recorder.CHUNK = 8, 8
         recorded = record(net, images, 4, batch_size=8, progress=False)
     finally:
         recorder.CHUNK = default

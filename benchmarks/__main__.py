@@ -19,7 +19,7 @@ from helpers.errors import SelectivityError
 from helpers.record import ImageSet, load_network, record
 from helpers.record.recorder import best_device
 
-NETWORKS = {"worldnet-fine": 4096, "googlenet": 1024, "torchvision:vgg16": 256}  # images a block
+NETWORKS = {"worldnet-fine": 8192, "googlenet": 2048, "torchvision:vgg16": 512}  # images a round
 
 
 class Noise(ImageSet):

@@ -10,6 +10,7 @@ largest keys finds the right list.
     best.sorted() -> RankedList
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,10 @@ def indices_of_largest(keys: torch.Tensor, k: int) -> torch.Tensor:
         return torch.arange(keys.shape[1], device=keys.device).expand(keys.shape[0], -1)
     if keys.device.type == "cpu":  # numpy's vectorised partition is several times faster here
         cut = keys.shape[1] - k
-        return torch.from_numpy(np.argpartition(keys.numpy(), cut, axis=1)[:, cut:])
+        parts = np.array_split(keys.numpy(), torch.get_num_threads())
+        with ThreadPoolExecutor(len(parts)) as pool:
+            found = pool.map(lambda rows: np.argpartition(rows, cut, axis=1)[:, cut:], parts)
+            return torch.from_numpy(np.concatenate(list(found)))
     return keys.topk(k, dim=1, sorted=False).indices
 
 

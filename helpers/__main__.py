@@ -52,7 +52,9 @@ def _parser():
     )
     p.add_argument("--out", required=True, metavar="FILE.safetensors", type=Path)
     p.add_argument(
-        "--k", type=_positive, help="images kept per list (default: 400, or a tenth of all)"
+        "--k",
+        type=_positive,
+        help="images kept per list (default: 400, a tenth of all if more, at most 1,000)",
     )
     p.add_argument("--layers", default="*", metavar="GLOB", help="layers to record (default: all)")
     p.add_argument("--batch-size", type=_positive, default=32, metavar="N")
@@ -83,15 +85,17 @@ def _parser():
 
 
 def _positive(text):
-    number = int(text)
+    number = int(text) if text.isdecimal() else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return number
 
 
 def _record(options):
     from helpers.record import FolderImages, load_network, record
 
+    if options.out.suffix != ".safetensors":
+        raise SelectivityError(f"{options.out}: the name of a record must end in .safetensors")
     if not options.out.parent.is_dir():
         raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
     images = FolderImages(options.images if len(options.images) > 1 else options.images[0])

@@ -87,14 +87,17 @@ class Study:
         return f"<Study {self.name}: {self.record!r}>"
 
 
-def open_study(name: str | None = None) -> Study:
-    """Open a study by name; see the list at the top of this file."""
+def open_study(name: str | None = None, images=None) -> Study:
+    """Open a study by name; see the list at the top of this file.
+
+    images: the folder (or list of folders) of a record's images, for a record of your own.
+    """
     name = name or os.environ.get("STUDY") or "world"
     if name == "world" or name.startswith("worldnet"):
         return _world(name, "worldnet-fine" if name == "world" else name)
     if name in _SHIPPED:
         path = data_path("records", f"{name}.safetensors")
-        return _recorded(name, path, "googlenet", _SHIPPED[name])
+        return _recorded(name, path, "googlenet", _SHIPPED[name], images)
     path = (
         Path(name)
         if name.endswith(".safetensors")
@@ -105,7 +108,7 @@ def open_study(name: str | None = None) -> Study:
             f"there is no study {name!r}: use world, {', '.join(_SHIPPED)}, or make {path} with "
             "`python -m helpers record`"
         )
-    return _recorded(name, path, None, None)
+    return _recorded(name, path, None, None, images)
 
 
 def _world(name, network_name):
@@ -121,15 +124,17 @@ def _world(name, network_name):
     return Study(name, recorded, lambda: network, lambda: images)
 
 
-def _recorded(name, path, network_name, folders):
+def _recorded(name, path, network_name, folders, given):
     recorded = Record.load(path)
     network_name = network_name or recorded.metadata["network"]["name"]
 
     def images():
+        if given is not None:
+            return FolderImages(given)
         if folders is None:
             raise SelectivityError(
                 f"study {name}: the record names its images, {recorded.metadata['images']['name']}, "
-                "but not where they are; open them yourself with helpers.record.FolderImages"
+                "but not where they are; say it with open_study(name, images=FOLDER)"
             )
         roots = [cache_home("images", folder) for folder in folders]
         missing = [str(root) for root in roots if not root.is_dir()]

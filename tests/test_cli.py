@@ -134,6 +134,7 @@ def test_an_unreadable_image_is_skipped_and_named(many, tmp_path):
         ([*NETWORK, "--images", "{images}", "--layers", "conv9*"], "no layer matches"),
         ([*NETWORK, "--images", "{empty}"], "no images"),
         ([*NETWORK, "--images", "{missing}"], "missing"),
+        ([*NETWORK, "--images", "{images}", "--device", "abacus"], "device 'abacus' cannot be used"),
         (["--network", "timm:test_resnet", "--weights", "{nothing}", "--images", "{images}"], "nothing.pth"),
     ],
 )  # fmt: skip
@@ -150,6 +151,10 @@ def test_other_files_are_refused_in_one_line(uninterrupted, many, tmp_path):
     truncated.write_bytes(uninterrupted.read_bytes()[:5000])
     assert "not a complete file" in one_line(run("info", truncated))
     assert "no such file" in one_line(run("info", tmp_path / "missing.safetensors"))
+    assert "is a folder" in one_line(run("info", tmp_path))
+    assert "must end in .safetensors" in one_line(
+        run("record", *NETWORK, "--images", many, "--out", tmp_path / "x.txt")
+    )
     assert "no such folder" in one_line(
         run("record", *NETWORK, "--images", many, "--out", tmp_path / "nowhere" / "x.safetensors")
     )

@@ -65,7 +65,10 @@ def test_a_reader_s_own_record_is_a_study(empty_home, picture_folder, monkeypatc
     network = load_network("timm:test_resnet", "random")
     own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)
     own.save(empty_home / "mine.safetensors")
-    assert len(open_study(str(empty_home / "mine.safetensors")).units) == own.n_units
+    study = open_study(str(empty_home / "mine.safetensors"), images=picture_folder)
+    assert len(study.units) == own.n_units and len(study.images) == len(own.names)
+    with pytest.raises(SelectivityError, match="images=FOLDER"):
+        _ = open_study(str(empty_home / "mine.safetensors")).images
     (empty_home / "records").mkdir()
     own.save(empty_home / "records" / "mine.safetensors")
     monkeypatch.setenv("STUDY", "mine")

@@ -28,9 +28,7 @@ class LiveExplorer:
         self.layer = ipywidgets.Dropdown(
             options=study.record.layers, value=layer, description="Layer"
         )
-        self.unit = ipywidgets.BoundedIntText(
-            value=unit, min=0, max=last, description="Unit"
-        )
+        self.unit = ipywidgets.BoundedIntText(value=unit, min=0, max=last, description="Unit")
         self.view = ipywidgets.Output()
         controls = ipywidgets.HBox([self.layer, self.unit])
         controls.layout.flex_flow = "row wrap"

@@ -101,7 +101,11 @@ def shipped_sheets(record, layer: str, units: list[int]) -> list[Sheet]:
         kind = KINDS.get(path.stem.rsplit("-", 1)[-1])
         place = {name: i for i, name in enumerate(about.get("units", ()))}
         wanted = [place.get(f"{layer}:{unit}") for unit in units]
-        if kind and None not in wanted and about.get("weights") == record.metadata["network"]["weights"]:
+        if (
+            kind
+            and None not in wanted
+            and about.get("weights") == record.metadata["network"]["weights"]
+        ):
             image = Image.open(path.with_suffix(".webp")).convert("RGB")
             found.append(make_sheet(_cut(image, about["tile"], wanted), COLUMNS, kind))
     return found

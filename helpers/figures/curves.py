@@ -12,7 +12,8 @@ def tuning_curves(curves: dict, *, into=None):
     """A unit's responses to all images, the largest first, with what the ReLU hides hatched.
 
     curves: {statistic: values (N,)}, one panel each, on one scale. Values are sorted; nan where the
-    record kept nothing, drawn as a gap (`ordered_responses`).
+    record kept nothing, drawn as a gap (`ordered_responses`). A panel of means is not hatched: the
+    ReLU acts on places, and a map with a negative mean can have positive ones.
     """
     figure = canvas(2.7, into)
     panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
@@ -23,7 +24,9 @@ def tuning_curves(curves: dict, *, into=None):
     # Below zero there is always a band to see, also of a unit without negative responses.
     low, high = min(low, -0.15 * (high - low)), max(high, 0.15 * (high - low))
     panels[0].set_ylim(low, high)
-    for axes in panels:
+    for axes, statistic in zip(panels, curves, strict=True):
+        if "mean" in statistic:
+            continue
         axes.axhspan(low, 0, facecolor="none", edgecolor=GREY, hatch="///", lw=0, zorder=0)
     panels[0].set_ylabel("response")
     panels[len(panels) // 2].set_xlabel("images, the largest response first")
@@ -44,9 +47,9 @@ def _draw_curve(axes, values):
         axes.plot(places, part, color=colour, lw=2, solid_capstyle="round")
     axes.axhline(0, color=INK, lw=0.8)
     axes.set_xlim(-0.5, len(values) - 0.5)
-    words = f"{np.mean(values <= 0):.0%} of images\nat or below zero"
+    words = f"{np.sum(values <= 0):,} of {len(values):,}\nat or below zero"
     if len(gap):
-        words = "hatched: hidden by the ReLU"
+        words = ""
         empty = places[~known]
         axes.axvspan(empty[0], empty[-1], color="#eeeeee", lw=0, zorder=0.5)
         axes.text(empty.mean(), 0.96, f"{len(gap):,} images not kept", color=FAINT, fontsize=8,
@@ -60,8 +63,9 @@ def _draw_curve(axes, values):
         (axes.get_xticklabels()[-1], "right"),
     ):
         label.set_horizontalalignment(align)
-    axes.text(0.03, 0.03, words, transform=axes.transAxes, color=BELOW, fontsize=8, va="bottom",
-              bbox=_PLATE)  # fmt: skip
+    if words:
+        axes.text(0.03, 0.03, words, transform=axes.transAxes, color=BELOW, fontsize=8, va="bottom",
+                  bbox=_PLATE)  # fmt: skip
 
 
 _PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.85}

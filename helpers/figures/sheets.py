@@ -29,19 +29,20 @@ def feature_and_patches(feature, patches, *, columns=10, into=None):
 
 
 @styled
-def contact_sheet(pictures, captions=None, *, columns=10, into=None):
+def contact_sheet(pictures, captions=None, *, columns=10, grouped=True, into=None):
     """Pictures of many units, row by row, with short captions.
 
     pictures (n, 3, H, W) in [0, 1] or a list of such; captions: n names, for example each unit's
-    strongest class. A caption equal to the one before it is not repeated, so that a sheet sorted by
-    its captions reads as groups.
+    strongest class. grouped: for a sheet sorted by its captions; one that equals its left neighbour's
+    is not repeated.
     """
     pictures = list(pictures)
     text = 0.0 if captions is None else _TEXT
     figure = canvas(cells_height(len(pictures), columns, text), into, layout=None)
     for place, axes in enumerate(cells(figure, len(pictures), columns, text)):
         show(axes, pictures[place])
-        if captions is not None and (place == 0 or captions[place] != captions[place - 1]):
+        starts = place % columns == 0 or not grouped
+        if captions is not None and (starts or captions[place] != captions[place - 1]):
             words = readable(captions[place] or "none").replace(" ", "\n", 1)
             axes.annotate(words, (0, 0), (0, -2), xycoords="axes fraction", va="top", color=INK,
                           textcoords="offset points", fontsize=7.5, linespacing=0.95)  # fmt: skip

@@ -50,6 +50,19 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+def usable_device(name: str) -> torch.device:
+    """The device of that name ("auto": the fastest), after trying it."""
+    name = best_device() if name == "auto" else name
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SelectivityError(
+            f"device {name!r} cannot be used here ({reason}); use auto or cpu"
+        ) from None
+    return torch.device(name)
+
+
 def record(
     network,
     images,
@@ -81,7 +94,7 @@ def record(
     if bad:
         raise SelectivityError(f"no statistic {bad[0]!r}; there are {', '.join(STATISTICS)}")
     indices = np.arange(len(images)) if indices is None else np.unique(indices)
-    device = torch.device(best_device() if device == "auto" else device)
+    device = usable_device(device)
     k = min(k or default_k(len(images)), len(images))
 
     module, was_training = network.module, network.module.training
@@ -179,12 +192,14 @@ class _Run:
 
     def skip(self, unreadable, total) -> None:
         """Note unreadable images; too many end the run."""
-        self.skipped += [[self.images.names[i], reason] for i, reason in unreadable]
+        for i, reason in unreadable:
+            name = self.images.names[i]
+            self.skipped.append([name, reason.removeprefix(f"{name}: ")])
         if unreadable and len(self.skipped) > ALLOWED_UNREADABLE * total:
             name, reason = self.skipped[-1]
             raise SelectivityError(
                 f"{len(self.skipped)} of {total} images cannot be read, more than 1 % "
-                f"(the last: {name}: {reason}); check the folder {self.images.name}"
+                f"(the last: {name}: {reason}); mend or remove them in {self.images.name}"
             )
 
     def flush(self) -> None:

@@ -246,7 +246,8 @@ def read_tensors(path, wanted_format: str) -> tuple[dict, dict[str, torch.Tensor
     """(metadata, tensors) of a file made by `write_tensors`, or a SelectivityError saying why not."""
     path = Path(path)
     if not path.is_file():
-        raise SelectivityError(f"{path}: there is no such file")
+        what = "is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise SelectivityError(f"{path}: {what}")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {}).get("metadata", "{}"))
@@ -257,7 +258,8 @@ def read_tensors(path, wanted_format: str) -> tuple[dict, dict[str, torch.Tensor
         ) from None
     found = metadata.get("format") if isinstance(metadata, dict) else None
     if found != wanted_format:
-        raise SelectivityError(f"{path}: not a {wanted_format!r} but {found!r}")
+        found = repr(found) if found else "a safetensors file of another kind"
+        raise SelectivityError(f"{path}: not a {wanted_format!r} but {found}")
     return metadata, tensors
 
 

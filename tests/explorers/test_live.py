@@ -41,7 +41,9 @@ def test_the_live_face_shows_widgets_and_says_what_it_needs(executed):
 def test_the_view_follows_the_controls(executed):
     """To a layer of fewer units, and to one that has the same unit too."""
     printed = executed.cells[4].outputs[0].text
-    assert printed.startswith("head 3 3 ") and '"layer":"head"' in printed and '"unit":3,' in printed
+    assert (
+        printed.startswith("head 3 3 ") and '"layer":"head"' in printed and '"unit":3,' in printed
+    )
     state = executed.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
     (view,) = [w["state"] for w in state.values() if w["model_name"] == "OutputModel"]
     (shown,) = view["outputs"]

@@ -20,7 +20,10 @@ def test_the_curve_is_the_sorted_responses(world, statistic):
     figure = tuning_curves({statistic: values})
     responses = layer.responses[statistic][:, 7].numpy()
     np.testing.assert_array_equal(drawn(figure.axes[0]), np.sort(responses)[::-1])
-    assert f"{(responses <= 0).mean():.0%} of images" in figure.axes[0].texts[-1].get_text()
+    said = f"{(responses <= 0).sum():,} of {n:,}\nat or below zero"
+    assert figure.axes[0].texts[-1].get_text() == said
+    hatched = [p for p in figure.axes[0].patches if p.get_hatch()]
+    assert len(hatched) == (0 if statistic == "mean" else 1)  # a ReLU acts on places, not on means
 
 
 def test_ends_of_a_curve_agree_with_all_of_it(world):

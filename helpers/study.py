@@ -27,7 +27,7 @@ import torch
 from helpers.errors import SelectivityError
 from helpers.paths import cache_home, data_path
 from helpers.record import FolderImages, Record, WorldImages, load_network, record
-from helpers.selectivity import listed_frequencies
+from helpers.selectivity import class_frequencies, relative_activations
 
 _SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
     "googlenet": ("stanford_dogs", "caltech101"),
@@ -160,9 +160,12 @@ def _layer_table(recorded, name) -> pd.DataFrame:
     layer = recorded[name]
     table = {"layer": name, "unit": range(layer.n_units)}
     for side, ranked, sign in (("top", layer.top, 1), ("bottom", layer.bottom, -1)):
-        classes, n_classes = torch.from_numpy(recorded.classes), len(recorded.class_names)
-        shares = listed_frequencies(sign * ranked.values, ranked.images, classes, n_classes)
-        share, best = shares.max(1)
+        weights = relative_activations(sign * ranked.values)
+        images = ranked.images[:, : weights.shape[1]]
+        classes = torch.from_numpy(recorded.classes)[images.clamp(min=0)].masked_fill(
+            images < 0, -1
+        )
+        share, best = class_frequencies(weights, classes, len(recorded.class_names)).max(1)
         table[f"{side}_class"] = [
             recorded.class_names[c] if s > 0 else None
             for c, s in zip(best.tolist(), share.tolist(), strict=True)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from helpers.errors import SelectivityError
-from helpers.selectivity import listed_frequencies
+from helpers.selectivity import class_frequencies, relative_activations
 
 CURVE_POINTS = 40  # drawn of each end of the tuning curve; the kept lists hold hundreds
 BARS = 5  # classes shown of each end
@@ -84,5 +84,7 @@ def _end(record, ranked, frequencies, unit, strip):
 
 
 def _frequencies(record, ranked, sign):
-    classes, n_classes = torch.from_numpy(record.classes), len(record.class_names)
-    return listed_frequencies(sign * ranked.values, ranked.images, classes, n_classes)
+    weights = relative_activations(sign * ranked.values)
+    images = ranked.images[:, : weights.shape[1]]
+    classes = torch.from_numpy(record.classes)[images.clamp(min=0)].masked_fill(images < 0, -1)
+    return class_frequencies(weights, classes, len(record.class_names))

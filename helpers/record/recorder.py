@@ -18,14 +18,14 @@ from tqdm.auto import tqdm
 from helpers.errors import SelectivityError
 from helpers.record.images import batches
 from helpers.record.receptive_field import trace_layers
-from helpers.record.statistics import ResponseReader, Responses, unit_columns
+from helpers.record.statistics import ResponseReader, Responses
 from helpers.record.store import (
     LISTS,
     NEAR_ZERO,
     STATISTICS,
+    WITH_POSITIONS,
     LayerRecord,
     Record,
-    class_counts,
     read_tensors,
     write_tensors,
 )
@@ -36,9 +36,6 @@ CHUNK = 256, 512  # images between two merges into the lists, at least and at mo
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
 CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 1"
 ALLOWED_UNREADABLE = 0.01
-
-# What travels with a list's entries: places, and the signed mean of which only the size is ranked.
-CARRIED = {"top": "max_at", "bottom": "min_at", "near_zero": "mean"}
 
 
 def default_k(n_images: int) -> int:
@@ -150,17 +147,17 @@ class _Run:
     def __init__(self, network, images, geometry, k, device, kept, batch_size):
         self.network, self.images, self.geometry = network, images, geometry
         self.k, self.device, self.kept = k, device, kept
-        self.columns = unit_columns(geometry)
         units, n_classes = sum(g.units for g in geometry.values()), len(images.class_names)
         self.units = units
         # Merging costs the same for any number of new images, so small networks wait for more.
         self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
         self.buffer = Responses.empty(self.chunk + batch_size, units, device)
         self.numbers, self.filled, self._bounds = [], 0, {}
-        payload = {name: getattr(self.buffer, what).dtype for name, what in CARRIED.items()}
+        payload = dict.fromkeys(LISTS)
+        payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
         self.lists = {
-            name: RankedAccumulator(units, sizes[name], payload.get(name), device) for name in LISTS
+            name: RankedAccumulator(units, sizes[name], payload[name], device) for name in LISTS
         }
         # Classes first: a class's sums lie together, and images mostly come class by class.
         shape = (n_classes, units)
@@ -213,9 +210,11 @@ class _Run:
         rows = self.buffer.rows(0, self.filled)
         self._refuse_nan(rows, numbers)
         images = torch.from_numpy(numbers).to(self.device)
-        for name, (statistic, rank) in LISTS.items():
-            carried = getattr(rows, CARRIED[name]) if name in CARRIED else None
-            self.lists[name].add(rank(getattr(rows, statistic)), images, carried)
+        self.lists["top"].add(rows.max, images, rows.max_at)
+        self.lists["bottom"].add(-rows.min, images, rows.min_at)
+        self.lists["mean_top"].add(rows.mean, images)
+        self.lists["mean_bottom"].add(-rows.mean, images)
+        self.lists["near_zero"].add(-rows.mean.abs(), images, rows.mean)
         self._add_by_class(rows, self.images.classes[numbers])
         for statistic, table in self.responses.items():
             table[numbers] = _statistic(rows, statistic).cpu()
@@ -223,9 +222,9 @@ class _Run:
         self.numbers, self.filled, self._bounds = [], 0, {}
 
     def _refuse_nan(self, rows, numbers):
-        bad = rows.max.isnan() | rows.min.isnan() | rows.mean.isnan()
-        if not bad.any():
+        if not (rows.max.isnan().any() or rows.min.isnan().any() or rows.mean.isnan().any()):
             return
+        bad = rows.max.isnan() | rows.min.isnan() | rows.mean.isnan()
         row, column = bad.nonzero()[0].tolist()
         name = self.images.names[numbers[row]]
         raise SelectivityError(
@@ -234,7 +233,10 @@ class _Run:
         )
 
     def _layer_of(self, column):
-        return next(layer for layer, of_layer in self.columns.items() if column < of_layer.stop)
+        for layer, geometry in self.geometry.items():
+            if column < geometry.units:
+                return layer
+            column -= geometry.units
 
     def _add_by_class(self, rows, classes):
         for c in np.unique(classes):
@@ -298,20 +300,24 @@ class _Run:
     def finish(self) -> Record:
         """The record of what has been accumulated."""
         ranked = {name: self._ranked(name) for name in LISTS}
-        images = self.images
-        counts = class_counts(images.classes, self.recorded, len(images.class_names))
-        layers = {
-            name: self._layer(name, geometry, self.columns[name], ranked, counts)
-            for name, geometry in self.geometry.items()
-        }
-        return Record(self._metadata(), layers, images.names, images.classes, self.recorded)
+        counts = np.bincount(self.images.classes[self.recorded],
+                             minlength=len(self.images.class_names))  # fmt: skip
+        counts = torch.from_numpy(counts.astype(np.int64))
+        layers, start = {}, 0
+        for name, geometry in self.geometry.items():
+            columns = slice(start, start + geometry.units)
+            layers[name] = self._layer(name, geometry, columns, ranked, counts)
+            start += geometry.units
+        return Record(
+            self._metadata(), layers, self.images.names, self.images.classes, self.recorded
+        )
 
     def _ranked(self, name):
         values, images, payload = self.lists[name].sorted()
         if name == "near_zero":
             return payload.masked_fill(images < 0, torch.nan), images, None
-        _, rank = LISTS[name]  # the identity or the negative: its own inverse
-        return rank(values), images, payload
+        sign = -1.0 if name in ("bottom", "mean_bottom") else 1.0
+        return values * sign, images, payload
 
     def _layer(self, name, geometry, columns, ranked, counts):
         width = geometry.map_size[1]

@@ -8,6 +8,9 @@ are reduced to the extremes over all images, and lists are shorter. Ranks, image
 exact. Class *means* are stored, not sums: sums of large classes overflow float16.
 """
 
+import json
+
+import numpy as np
 import torch
 
 from helpers.errors import SelectivityError
@@ -16,8 +19,8 @@ from helpers.record.store import (
     LISTS,
     STATISTICS,
     WITH_POSITIONS,
-    geometry_table,
-    image_tensors,
+    _geometry_dict,
+    _text,
     write_tensors,
 )
 
@@ -29,7 +32,11 @@ def write_slim(record, path, k: int, k_mean: int, positions: int, responses=(), 
     per list; responses: statistics whose single responses are kept, 8 bits of each unit's range;
     means: statistics whose class means are kept.
     """
-    tensors = image_tensors(record)
+    tensors = {
+        "images/names": _text(json.dumps(record.names)),
+        "images/classes": torch.from_numpy(record.classes.astype(np.int32)),
+        "images/recorded": torch.from_numpy(record.recorded.astype(np.uint8)),
+    }
     small = torch.uint16 if len(record.names) < 2**16 - 1 else torch.int32
     for name in record.layers:
         layer = record[name]
@@ -46,18 +53,14 @@ def write_slim(record, path, k: int, k_mean: int, positions: int, responses=(), 
             tensors[f"{name}/extremes.{statistic}"] = torch.stack(layer.extremes(statistic), 1)
         for statistic in responses:
             tensors |= _eight_bits(f"{name}/responses.{statistic}", layer.responses[statistic])
+    geometries = {name: _geometry_dict(record[name].geometry) for name in record.layers}
     precision = {"k_mean": k_mean, "positions": positions, "values": "float16",
                  "responses": "8 bits of each unit's range", "means": "float16"}  # fmt: skip
-    metadata = {
-        **record.metadata,
-        "format": FORMAT,
-        "layers": geometry_table(record),
-        "slim": precision,
-    }
+    metadata = {**record.metadata, "format": FORMAT, "layers": geometries, "slim": precision}
     write_tensors(path, tensors, metadata | {"k": k})
 
 
-def expand(tensors: dict, counts: torch.Tensor) -> dict:
+def expand(tensors: dict, geometries: dict, counts: torch.Tensor) -> dict:
     """A slim record's tensors as a full record names them; a full record's pass unchanged."""
     expanded = {}
     for key, tensor in tensors.items():

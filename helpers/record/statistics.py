@@ -42,15 +42,6 @@ class Responses:
         return Responses(*(getattr(self, name)[start:stop] for name in self.__annotations__))
 
 
-def unit_columns(geometry) -> dict[str, slice]:
-    """Where each layer's units lie when all layers stand side by side, in the order of `geometry`."""
-    columns, start = {}, 0
-    for layer, g in geometry.items():
-        columns[layer] = slice(start, start + g.units)
-        start += g.units
-    return columns
-
-
 class ResponseReader:
     """Reduces each layer's maps into the rows of `self.into`, a `Responses`, as they come.
 
@@ -60,7 +51,10 @@ class ResponseReader:
     """
 
     def __init__(self, geometry):
-        self.columns = unit_columns(geometry)
+        self.columns, start = {}, 0
+        for layer, g in geometry.items():
+            self.columns[layer] = slice(start, start + g.units)
+            start += g.units
         self.into: Responses | None = None
         self.above = self.below = None
         self.entering: float | None = None

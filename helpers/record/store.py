@@ -95,7 +95,7 @@ class Record:
     @property
     def counts(self) -> torch.Tensor:
         """Recorded images per class, (C,) int64."""
-        return class_counts(self.classes, self.recorded, len(self.class_names))
+        return _counts(self.classes, self.recorded, len(self.class_names))
 
     @property
     def k(self) -> int:
@@ -150,7 +150,7 @@ class Record:
         if (self.recorded & other.recorded).any():
             raise SelectivityError("both records hold the same image; a merge would count it twice")
         recorded = self.recorded | other.recorded
-        counts = class_counts(self.classes, recorded, len(self.class_names))
+        counts = _counts(self.classes, recorded, len(self.class_names))
         layers = {name: _merge_layer(self[name], other[name], counts) for name in self.layers}
         skipped = sorted(self.metadata["skipped"] + other.metadata["skipped"])
         metadata = {**self.metadata, "skipped": skipped}
@@ -193,12 +193,16 @@ class Record:
 
     def save(self, path) -> None:
         """Write one file, whole or not at all. The same record gives the same bytes."""
-        tensors = image_tensors(self)
+        tensors = {
+            "images/names": _text(json.dumps(self.names)),
+            "images/classes": torch.from_numpy(self.classes.astype(np.int32)),
+            "images/recorded": torch.from_numpy(self.recorded.astype(np.uint8)),
+        }
         for name, layer in self._layers.items():
             for key, tensor in _layer_tensors(layer).items():
                 tensors[f"{name}/{key}"] = tensor.to(_STORED.get(tensor.dtype, tensor.dtype))
         metadata = {**self.metadata, "format": FORMAT}
-        metadata["layers"] = geometry_table(self)
+        metadata["layers"] = {n: _geometry_dict(x.geometry) for n, x in self._layers.items()}
         write_tensors(path, tensors, metadata)
 
     @staticmethod
@@ -211,9 +215,9 @@ class Record:
             names = json.loads(bytes(tensors.pop("images/names").numpy()).decode())
             classes = tensors.pop("images/classes").numpy()
             recorded = tensors.pop("images/recorded").numpy().astype(bool)
-            counts = class_counts(classes, recorded, len(metadata["images"]["class_names"]))
+            counts = _counts(classes, recorded, len(metadata["images"]["class_names"]))
             geometries = metadata.pop("layers")
-            tensors = expand(tensors, counts)
+            tensors = expand(tensors, geometries, counts)
             layers = {
                 name: _layer_from(name, _geometry_from(geometry), tensors, counts)
                 for name, geometry in geometries.items()
@@ -260,27 +264,16 @@ def read_tensors(path, wanted_format: str) -> tuple[dict, dict[str, torch.Tensor
 
 
 def _identity(metadata):
-    return {key: metadata[key] for key in ("network", "images", "k", "software")}
+    return {key: metadata[key] for key in ("network", "images", "k", "layers", "software")
+            if key in metadata}  # fmt: skip
 
 
-def class_counts(classes, recorded, n_classes: int) -> torch.Tensor:
-    """Recorded images per class, (C,) int64."""
+def _counts(classes, recorded, n_classes):
     return torch.from_numpy(np.bincount(classes[recorded], minlength=n_classes).astype(np.int64))
 
 
-def image_tensors(record: Record) -> dict[str, torch.Tensor]:
-    """A record's image list as it is stored."""
-    names = bytearray(json.dumps(record.names).encode())
-    return {
-        "images/names": torch.frombuffer(names, dtype=torch.uint8),
-        "images/classes": torch.from_numpy(record.classes.astype(np.int32)),
-        "images/recorded": torch.from_numpy(record.recorded.astype(np.uint8)),
-    }
-
-
-def geometry_table(record: Record) -> dict[str, dict]:
-    """Each layer's geometry as the metadata holds it."""
-    return {name: _geometry_dict(record[name].geometry) for name in record.layers}
+def _text(text):
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
 
 
 def _merge_layer(a, b, counts):

@@ -5,14 +5,13 @@ classes     the share of each class among the strongest images (paper 4)
 tuning      the ordered responses of a unit                    (paper 1)
 """
 
-from helpers.selectivity.classes import class_frequencies, listed_frequencies, relative_activations
+from helpers.selectivity.classes import class_frequencies, relative_activations
 from helpers.selectivity.feature import feature_weights, neuron_feature
 from helpers.selectivity.tuning import share_hidden, tuning_curve
 
 __all__ = [
     "class_frequencies",
     "feature_weights",
-    "listed_frequencies",
     "neuron_feature",
     "relative_activations",
     "share_hidden",

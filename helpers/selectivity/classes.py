@@ -23,18 +23,6 @@ def class_frequencies(weights: torch.Tensor, classes: torch.Tensor, n_classes: i
     return torch.where(total > 0, table / total.where(total > 0, torch.ones_like(total)), 0.0)
 
 
-def listed_frequencies(values, images, classes, n_classes: int) -> torch.Tensor:
-    """`class_frequencies` of the 100 first entries of ranked lists, (U, C).
-
-    values (U, k): the lists' values, largest first (negate those of a list of smallest responses);
-    images (U, k): their numbers, -1 where a list has no more; classes (N,): the class of each image.
-    """
-    weights = relative_activations(values)
-    images = images[:, : weights.shape[1]]
-    of_images = classes[images.clamp(min=0)].masked_fill(images < 0, -1)
-    return class_frequencies(weights, of_images, n_classes)
-
-
 def relative_activations(values: torch.Tensor, first: int = 100) -> torch.Tensor:
     """a/a_max of each unit's `first` strongest responses, (U, first), 0 where not positive.
 

@@ -21,13 +21,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
+from helpers.categories import classes_of
 from helpers.errors import SelectivityError
 from helpers.paths import cache_home, data_path
 from helpers.record import FolderImages, Record, WorldImages, load_network, record
+from helpers.record.images import batches
+from helpers.record.patches import as_shown
 from helpers.selectivity import class_frequencies, relative_activations
+from helpers.selectivity.nuisance import STATISTICS, image_statistics
+from helpers.tables import load_table
 
 _SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
     "googlenet": ("stanford_dogs", "caltech101"),
@@ -82,6 +88,30 @@ class Study:
         return pd.concat(
             [_layer_table(self.record, n) for n in self.record.layers], ignore_index=True
         )
+
+    @cached_property
+    def image_statistics(self) -> torch.Tensor:
+        """(N, 6) lightness, colour, contrast and edges of each image, nan if it could not be read.
+
+        See `selectivity.nuisance`. From the shipped table where there is one, else from the images.
+        """
+        about, tables = load_table("googlenet-opponency")
+        if about["images"].get(self.name) == self.record.metadata["images"]["digest"]:
+            return tables[f"{self.name}/image_statistics"].double()
+        images, preprocess = self.images, self.network.preprocess
+        shown, found = as_shown(preprocess), torch.full((len(images), len(STATISTICS)), torch.nan)
+        for read, batch, _ in batches(images, preprocess, np.arange(len(images)), 128):
+            found[read] = image_statistics(torch.stack([shown(one) for one in batch])).float()
+        return found.double()
+
+    def category(self, category) -> tuple[torch.Tensor, torch.Tensor]:
+        """(classes (C,), images (N,)) bool: what belongs to a category, by name or as class names.
+
+        SelectivityError if no class of the study does. An image that could not be read belongs to
+        none. See `helpers.categories`.
+        """
+        classes = classes_of(category, self.record.class_names)
+        return classes, classes[self.record.classes] & torch.from_numpy(self.record.recorded)
 
     def __repr__(self) -> str:
         return f"<Study {self.name}: {self.record!r}>"

@@ -300,6 +300,10 @@ def _select_layer(layer, new_image, columns, rows):
         images = torch.where(kept.images >= 0, new_image[kept.images], -1)
         return RankedList(kept.values, images, kept.positions)
 
+    if any(extreme.shape[1] != len(layer.counts) for extreme in layer.minima.values()):
+        raise SelectivityError(
+            f"{layer.name}: a shipped record keeps no extremes of each class; select from a full record"
+        )
     lists = {name: selected(getattr(layer, name), rank) for name, (_, rank) in LISTS.items()}
     by_class = {
         what: {s: t[:, columns] for s, t in getattr(layer, what).items()}

@@ -1,19 +1,62 @@
 """Numbers about units: tensors in, numbers out; no file, no network, no plot.
 
-feature     the neuron feature and its weights                 (paper 4)
-classes     the share of each class among the strongest images (paper 4)
-tuning      the ordered responses of a unit                    (paper 1)
+feature     the neuron feature and its weights                  (paper 4)
+classes     the share of each class among the strongest images  (paper 4)
+tuning      the ordered responses of a unit                     (paper 1)
+category    how much of a unit's response is a category's       (papers 1, 2)
+opponency   a category at both ends of a unit's responses       (paper 1)
+nuisance    what colour, contrast and edges explain of that     (paper 1)
+confusion   whether opponent units foretell mistakes            (paper 1)
+intervals   how sure a number about many units is
 """
 
+from helpers.selectivity.category import (
+    balanced,
+    category_auc,
+    category_indexes,
+    category_share,
+    contrast,
+    share,
+    totals_of_responses,
+    totals_of_sums,
+)
 from helpers.selectivity.classes import class_frequencies, relative_activations
 from helpers.selectivity.feature import feature_weights, neuron_feature
+from helpers.selectivity.intervals import bootstrap
+from helpers.selectivity.opponency import (
+    class_inversions,
+    ends_table,
+    expected_by_looks,
+    expected_if_shifted,
+    first_share,
+    listed_share,
+    opponency,
+    selective,
+)
 from helpers.selectivity.tuning import share_hidden, tuning_curve
 
 __all__ = [
+    "balanced",
+    "bootstrap",
+    "category_auc",
+    "category_indexes",
+    "category_share",
     "class_frequencies",
+    "class_inversions",
+    "contrast",
+    "ends_table",
+    "expected_if_shifted",
+    "expected_by_looks",
     "feature_weights",
+    "first_share",
+    "listed_share",
     "neuron_feature",
+    "opponency",
     "relative_activations",
+    "selective",
+    "share",
     "share_hidden",
+    "totals_of_responses",
+    "totals_of_sums",
     "tuning_curve",
 ]

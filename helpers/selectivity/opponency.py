@@ -1,0 +1,208 @@
+"""Opponent responses: is a unit that a category excites also inhibited by that category?
+
+    top, bottom = listed_share(layer.top.images, member), listed_share(layer.bottom.images, member)
+
+Three things to hold `bottom` against, each a stricter reading of "inhibited by":
+
+    expected_if_shifted   the category's responses are the others', moved upwards as a whole
+    expected_by_looks     only the images' colour, contrast and edges decide which of them are listed
+    chance                the category's share of all images: some of it excites, the rest is like anything
+
+Source: Malakhova, "Opponent processes in representation of visual information", figure 2. The paper has
+no null; these are ours.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers.errors import SelectivityError
+from helpers.selectivity.category import SELECTIVE, category_indexes
+
+PAIRINGS = {"max / min": ("top", "bottom"), "mean / mean": ("mean_top", "mean_bottom")}
+PART = 0.025  # of the images at each end; as far as all four lists of the shipped records reach
+KINDS = ("unselective", "detector", "opponent")
+FEWEST = 10  # units; below that a share or a mean over the selective ones says little
+_MEAN_ENDS = ("top_mean", "bottom_mean")
+_SIGMAS = 3.0  # how far above chance counts as above: about 1 in 700 units by luck
+
+
+def first_share(layer, pairing: str, n_images: int, part: float):
+    """(top, bottom) image numbers, (U, k) each, of the strongest and weakest `part` of the images.
+
+    pairing: of `PAIRINGS`, the statistics that rank the two ends. SelectivityError if the record's
+    lists are shorter than that.
+    """
+    k = list_length(n_images, part)
+    ends = [getattr(layer, name).images for name in PAIRINGS[pairing]]
+    # A record of some of the classes has lists that end in -1.
+    held = min(int((end >= 0).sum(1).min()) for end in ends)
+    if held < k:
+        raise SelectivityError(
+            f"{layer.name}: {part:.1%} of {n_images:,} images are {k}, but the record's lists for "
+            f"{pairing} hold {held}; take a smaller part or record again with a larger --k"
+        )
+    return tuple(end[:, :k] for end in ends)
+
+
+def list_length(n_images: int, part: float) -> int:
+    """Images in a list of the given part of all, at least one."""
+    return max(1, round(n_images * part))
+
+
+def listed_share(images: torch.Tensor, member: torch.Tensor) -> torch.Tensor:
+    """Share of a unit's listed images that belong to the category, (U,); paper 1, figure 2.
+
+    images (U, k): numbers of images, below 0 where the list is shorter; member (N,) bool. nan for an
+    empty list.
+    """
+    inside, there = _lookup(images, member)
+    return (inside & there).sum(1).double() / there.sum(1)
+
+
+def expected_if_shifted(top_share: torch.Tensor, chance: float, n_images: int, n_listed: int):
+    """(expected, error): the bottom share, and its standard error, of a unit that the category shifts.
+
+    The null: responses to the rest are Gaussian, those to the category the same Gaussian moved by as
+    much as `top_share` (U,) tells. It has an upper and a lower list of n_listed of n_images; it is meant
+    for one variable that ranks both (mean / mean). A top share of 0 or 1 counts as half an image less;
+    with an upper list nearly full of the category too much is expected (by up to 0.02), and where less than
+    one image is expected the error is not that of a normal distribution.
+    """
+    if not 0 < chance < 1:
+        raise SelectivityError(
+            f"the category's share of the images is {chance}: nothing to compare"
+        )
+    part = n_listed / n_images
+    top = (top_share.double() * n_listed + 0.5) / (n_listed + 1)
+    least = 0.5 / n_images
+    tails = (top * part / chance, (1 - top) * part / (1 - chance))  # of the category, of the rest
+    tails = [tail.clamp(least, 1 - least) for tail in tails]
+    shift = torch.special.ndtri(tails[0]) - torch.special.ndtri(tails[1])
+    expected = _bottom_share(shift, chance, part)
+    step = 1e-4
+    slope = (_bottom_share(shift + step, chance, part) - expected) / step
+    top_slope = (
+        _bottom_share(-shift - step, chance, part) - _bottom_share(-shift, chance, part)
+    ) / step
+    variance = _share_variance(shift, chance, part, n_images)
+    top_variance = _share_variance(-shift, chance, part, n_images)
+    carried = (slope / top_slope).nan_to_num(0.0) ** 2 * top_variance
+    return expected, (variance + carried).sqrt()
+
+
+def expected_by_looks(images: torch.Tensor, looks_like: torch.Tensor) -> torch.Tensor:
+    """The listed share of a unit to which only the images' looks matter, (U,).
+
+    images (U, k) as in `listed_share`; looks_like (N,): the chance that an image with such colour, contrast
+    and edges is of the category (`nuisance.propensity`), nan where unknown. If nothing else decides which
+    images are listed, the category's share among them is the mean of these chances.
+    """
+    there = images >= 0
+    # nan for an empty list, as `listed_share` has it.
+    chances = torch.where(there, looks_like[images.clamp(min=0)], torch.nan)
+    return chances.nanmean(1)
+
+
+def ends_table(layer, of_category: torch.Tensor, member: torch.Tensor, part: float = PART):
+    """The category at both ends of each unit's responses: a DataFrame, one row a unit.
+
+    `share` (of paper 1, by max), then the category's share of the listed images at either end by either
+    pairing: top_max, bottom_min, top_mean, bottom_mean. layer: of a record; of_category (C,), member (N,).
+    """
+    table = {"share": category_indexes(layer, of_category)["share"]}
+    for names, pairing in ((("top_max", "bottom_min"), "max / min"), (_MEAN_ENDS, "mean / mean")):
+        for name, images in zip(names, first_share(layer, pairing, len(member), part), strict=True):
+            table[name] = listed_share(images, member)
+    return pd.DataFrame(table)
+
+
+def selective(table: pd.DataFrame, chance: float, n_listed: int, top: str = "top_max") -> pd.Series:
+    """(U,) bool: the units of `ends_table` that count as selective for the category.
+
+    Those whose index exceeds the paper's 0.65. Where fewer than `FEWEST` units have it (a category with
+    few images cannot reach it), those with more of the category at the top end than chance.
+    """
+    by_index = table["share"] > SELECTIVE
+    if by_index.sum() >= FEWEST:
+        return by_index
+    return table[top] > above_chance(chance, n_listed)
+
+
+def above_chance(chance, n_listed: int):
+    """The share above which a list counts as above chance: three standard deviations of a random list.
+
+    chance: a number, or an array of one for each list.
+    """
+    return chance + _SIGMAS * (chance * (1 - chance) / n_listed) ** 0.5
+
+
+def opponency(top_share, bottom_share, chance: float, n_listed: int) -> np.ndarray:
+    """What each unit is to the category, (U,) strings of `KINDS`.
+
+    A *detector* has more of the category among its strongest images than chance, and no more among
+    its weakest; an *opponent* unit has more at both ends; the others are *unselective*. More means
+    `above_chance`; units whose share is nan are unselective.
+    """
+    limit = above_chance(chance, n_listed)
+    top, bottom = np.asarray(top_share) > limit, np.asarray(bottom_share) > limit
+    return np.array(KINDS)[top.astype(int) * (1 + bottom)]
+
+
+def class_inversions(means: torch.Tensor, of_category: torch.Tensor) -> torch.Tensor:
+    """(U, C of the category): share of the other classes that drive the unit more than this one.
+
+    means (U, C), a class without images nan and left out; of_category (C,) bool. After paper 1, section 4:
+    cars or cups evoke "higher activation in a dog-selective neuron than images of dogs of other breeds".
+    """
+    inside, others = means[:, of_category], means[:, ~of_category]
+    others = others[:, ~others.isnan().any(0)]
+    if not inside.shape[1] or not others.shape[1]:
+        raise SelectivityError("inversions need classes of the category and others, with images")
+    above = (others[:, None, :] > inside[:, :, None]).double().mean(2)
+    return above.masked_fill(inside.isnan(), torch.nan)
+
+
+def _lookup(images, member):
+    """(U, k) bool each: the image is of the category; the entry is there."""
+    there = images >= 0
+    return member.bool()[images.clamp(min=0)], there
+
+
+def _threshold(shift, chance, part):
+    """(U,): below it lies `part` of the mixture of chance x N(shift, 1) and the rest, N(0, 1)."""
+    low, high = torch.minimum(shift, shift * 0) - 40, torch.maximum(shift, shift * 0) + 40
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = chance * _cdf(middle - shift) + (1 - chance) * _cdf(middle) < part
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return (low + high) / 2
+
+
+def _bottom_share(shift, chance, part):
+    threshold = _threshold(shift, chance, part)
+    return chance * _cdf(threshold - shift) / part
+
+
+def _share_variance(shift, chance, part, n_images):
+    """Variance of a list's share: the list ends at the n-th image, not at a fixed value.
+
+    One image more of the category below the threshold pushes another out, of the category with the
+    probability w that the image at the threshold is.
+    """
+    threshold = _threshold(shift, chance, part)
+    density = chance * _density(threshold - shift), (1 - chance) * _density(threshold)
+    w = (density[0] / (density[0] + density[1])).nan_to_num(0.5)
+    category, rest = _cdf(threshold - shift), _cdf(threshold)
+    variance = (1 - w) ** 2 * chance * category * (1 - category)
+    variance = variance + w**2 * (1 - chance) * rest * (1 - rest)
+    return variance * n_images / (part * n_images) ** 2
+
+
+_cdf = torch.special.ndtr
+
+
+def _density(x):
+    return torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)

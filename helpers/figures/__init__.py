@@ -5,6 +5,8 @@ strips    images in order of response
 maps      an activation map and the receptive field behind its maximum
 curves    the tuning curve; how a measure is spread over a layer
 bars      mean response to each class
+opponency what of a category is at both ends of a unit's responses
+profiles  a measure over layers and doses; effects; one measure against another
 sheets    a unit's patches and feature; a layer's features side by side
 shipped   pictures of real units that come with the package
 """
@@ -12,6 +14,8 @@ shipped   pictures of real units that come with the package
 from helpers.figures.bars import class_bars
 from helpers.figures.curves import ordered_responses, spread, tuning_curves
 from helpers.figures.maps import activation_map
+from helpers.figures.opponency import ends_scatter, ladder, list_sensitivity
+from helpers.figures.profiles import binned_scatter, dose, effects, layer_profiles
 from helpers.figures.sheets import contact_sheet, feature_and_patches
 from helpers.figures.shipped import shipped_tiles
 from helpers.figures.strips import entries, image_rows, image_strip
@@ -19,12 +23,19 @@ from helpers.figures.style import number, readable
 
 __all__ = [
     "activation_map",
+    "binned_scatter",
     "class_bars",
     "contact_sheet",
+    "dose",
+    "effects",
+    "ends_scatter",
     "entries",
     "feature_and_patches",
     "image_rows",
     "image_strip",
+    "ladder",
+    "layer_profiles",
+    "list_sensitivity",
     "number",
     "ordered_responses",
     "readable",

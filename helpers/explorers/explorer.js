@@ -14,10 +14,11 @@ function svg(markup) { // an inline drawing in per cent of its box; parsed as HT
   return box.firstChild;
 }
 
-// Three significant digits, thousands whole, and a minus sign as wide as a plus.
+// Three significant digits, thousands whole, two below a thousandth, and a minus sign as wide as a plus.
 function number(value) {
   const size = Math.abs(value);
-  const text = size >= 999.5 ? value.toFixed(0) : size >= 0.001 || !size ? value.toPrecision(3) : value.toExponential(1);
+  const text = size >= 999.5 ? value.toFixed(0) : size >= 0.001 || !size ? value.toPrecision(3)
+    : size >= 0.0001 ? value.toPrecision(2) : value.toExponential(1);
   return text.replaceAll("-", "\u2212");
 }
 
@@ -101,20 +102,33 @@ function tuning(data, unit) {
       h("span", {}, `${unit.bottom.kept} most negative`)));
 }
 
-function strip(data, unit, end, row) {
-  const sheet = { address: unit.strip, columns: data.shown, rows: 2 };
-  const word = row ? "most negative" : "strongest";
-  return h("ol", { class: unit.strip ? "ux-strip" : "ux-list" }, ...end.images.map(([value, c, name], i) => {
+// The three strips, each a row of the unit's sheet: title, colour, list, the word for one image, caption.
+const STRIPS = [
+  ["Strongest", "ux-warm", "top", "strongest", () => "largest response in each image"],
+  ["Nearest to zero", "ux-near", "near_zero", "nearest to zero",
+    drawn => "values are means over the whole image" + (drawn ? ", as shown" : "")],
+  ["Most negative", "ux-cold", "bottom", "most negative", () => "smallest response in each image"],
+];
+
+function strip(data, unit, row) {
+  const [title, colour, list, word, caption] = STRIPS[row], { images, mean } = unit[list];
+  const sheet = { address: unit.strip, columns: data.shown, rows: STRIPS.length };
+  const entries = images.map(([value, c, name], i) => {
     const kind = readable(data.classes[c]);
     const parts = [h("b", {}, number(value)), h("span", { class: "ux-class", title: kind }, kind)];
     if (!unit.strip) return h("li", {}, ...parts, h("span", { class: "ux-name", title: name }, name.split("/").pop()));
-    const label = `${ordinal(i + 1)} ${word}: ${kind}, ${number(value)} (image ${name})`;
+    const label = `${ordinal(i + 1)} ${word}: ${kind}, ${list === "near_zero" ? "mean " : ""}${number(value)} (image ${name})`;
     return h("li", {}, tile(sheet, row * data.shown + i, label), ...parts);
-  }));
+  });
+  return h("section", { class: colour, "aria-label": title + " responses" },
+    h("div", { class: "ux-title" }, h("b", {}, title), h("span", { class: "ux-caption" }, caption(unit.strip)),
+      h("span", { class: "ux-mean" }, ...(mean === null ? ["none"] : [`mean of these ${images.length} `, h("b", {}, number(mean))]))),
+    h("ol", { class: unit.strip ? "ux-strip" : "ux-list" }, ...entries));
 }
 
 // The largest shares f_c, each with a tick at the class's share of all images, which no preference gives.
-function bars(data, end, most, word) {
+function bars(data, unit, row) {
+  const [title, colour, list, word] = STRIPS[row], end = unit[list], most = data.largest_share;
   const rows = end.bars.map(([c, share]) => {
     const kind = readable(data.classes[c]), chance = data.chance[c];
     const fill = h("span", { class: "ux-fill" }), tick = h("span", { class: "ux-tick" });
@@ -123,21 +137,29 @@ function bars(data, end, most, word) {
     return h("li", { title: `${kind}: ${percent(share)}; ${percent(chance)} of all images` },
       h("span", { class: "ux-class" }, kind), h("span", { class: "ux-track" }, fill, tick), h("b", {}, percent(share)));
   });
-  return rows.length ? h("ul", { class: "ux-bars" }, ...rows) : h("p", { class: "ux-bars ux-muted" }, `no response ${word} zero`);
+  const side = list === "top" ? "above" : "below";
+  return h("section", { class: colour, "aria-label": `classes of the ${word} responses` },
+    h("div", { class: "ux-title" }, h("b", {}, "Classes"), h("span", { class: "ux-caption" }, `of the ${Math.min(100, end.kept)} ${word}`)),
+    rows.length ? h("ul", { class: "ux-bars" }, ...rows) : h("p", { class: "ux-bars ux-muted" }, `no response ${side} zero`));
 }
 
-function ends(data, unit) {
-  // Side by side, as in the curve. One scale for both ends.
-  const most = Math.max(0.2, ...unit.top.bars.map(bar => bar[1]), ...unit.bottom.bars.map(bar => bar[1]));
-  return h("div", { class: "ux-ends" }, ...[["Strongest", "ux-warm", unit.top], ["Most negative", "ux-cold", unit.bottom]].map(([name, colour, end], row) =>
-    h("section", { class: colour, "aria-label": name + " responses" },
-      h("p", { class: "ux-title" }, h("b", {}, name), ` ${row ? "smallest" : "largest"} response in the image`),
-      strip(data, unit, end, row),
-      h("p", { class: "ux-title" }, h("b", {}, "Classes"), ` of the first ${Math.min(100, end.kept)}; | chance`),
-      bars(data, end, most, row ? "below" : "above"))));
+function responses(data, unit) {
+  const scale = `A class's share is weighted by response. A full bar is ${percent(data.largest_share)}, the largest share `
+    + "in this layer; the mark | is the class's share of all images.";
+  return [h("div", { class: "ux-strips" }, ...STRIPS.map((_, row) => strip(data, unit, row))),
+    h("div", { class: "ux-ends" }, bars(data, unit, 0), bars(data, unit, 2)), h("p", { class: "ux-muted ux-scale" }, scale)];
 }
 
 // --- one explorer ---------------------------------------------------------------------------------
+
+const HELP = "Find takes a unit's number, or a class among its strongest. Arrow keys move.";
+
+function found(best, others) {
+  const units = (n, more) => `${n}${more} ${n === 1 ? "unit" : "units"}`;
+  const first = best ? `Top class of ${units(best, "")}` : "Top class of no unit";
+  const then = others ? `${best ? ", shown first" : ""}; among the other classes of ${units(others, best ? " more" : "")}` : "";
+  return first + then + ".";
+}
 
 function mount(root, data) {
   const $ = selector => root.querySelector(selector);
@@ -145,7 +167,8 @@ function mount(root, data) {
   const link = $(".ux-link"), shelf = $(".ux-shelf");
   // Addresses mean something on a page of one's own; a notebook's address belongs to its application.
   const linkable = data.linked && /^(https?|file):$/.test(location.protocol) && !root.closest(".jp-OutputArea, .output_area");
-  let order = units.map((_, place) => place), position = 0;
+  // `order`: places in `units`, as found and sorted; `position` in it; `current`: the place shown, kept when nothing is found.
+  let order = [], position = 0, current = units.findIndex(unit => unit.unit === data.start);
 
   root.dataset.ready = "";
   root.dataset.layer = data.layer;
@@ -164,16 +187,18 @@ function mount(root, data) {
     try { text = decodeURIComponent(text); } catch { /* not an address of ours */ }
     return units.findIndex(unit => text === `${data.layer}-${unit.unit}` || text === `${full}-${unit.unit}`);
   }
-  function refreshLink() { link.href = address(units[order[position] ?? 0]); }
+  function refreshLink() { link.href = address(units[current]); }
 
   function show() {
-    const place = order[position], unit = units[place];
+    current = order[position];
+    const unit = units[current];
     slider.value = position;
     slider.setAttribute("aria-valuetext", "unit " + unit.unit);
     $(".ux-status").textContent = `${data.layer}, unit ${unit.unit}`;
     $(".ux-body").replaceChildren(
-      h("div", { class: "ux-summary" }, pictures(data, unit, place), ranks(data, unit), tuning(data, unit)), ends(data, unit));
-    for (const cell of shelf.children) cell.classList.toggle("ux-current", +cell.dataset.place === place);
+      h("div", { class: "ux-summary" }, pictures(data, unit, current), ranks(data, unit), tuning(data, unit)),
+      ...responses(data, unit));
+    for (const cell of shelf.children) cell.classList.toggle("ux-current", +cell.dataset.place === current);
     const cell = shelf.querySelector(".ux-current");
     if (cell) shelf.scrollTop = cell.offsetTop - shelf.offsetTop - shelf.clientHeight / 2 + cell.offsetHeight / 2;
     refreshLink();
@@ -190,30 +215,40 @@ function mount(root, data) {
 
   function count() {
     const all = units.length;
-    $(".ux-count").textContent = !order.length ? "no unit matches"
-      : `${position + 1} of ${order.length}` + (order.length < all ? ` found, ${all} in all` : "");
+    $(".ux-count").textContent = `${position + 1} of ${order.length}` + (order.length < all ? ` found, ${all} in all` : "");
+    // What was shown before keeps its room, so that the page stays where it is, but nobody sees or hears it.
+    $(".ux-on").classList.toggle("ux-nothing", !order.length);
+    if (!order.length) {
+      $(".ux-status").textContent = `No unit matches \u201c${search.value.trim()}\u201d`;
+      shelf.querySelector(".ux-current")?.classList.remove("ux-current");
+    }
     $(".ux-previous").disabled = position <= 0;
     $(".ux-next").disabled = position >= order.length - 1;
   }
 
   function arrange() {
-    const current = order[position], wanted = search.value.trim().toLowerCase(), key = sorting.value;
+    const wanted = search.value.trim().toLowerCase(), key = sorting.value;
     const direction = key === "lowest" || key === "unit" ? 1 : -1;
     const rank = place => (key === "unit" ? units[place].unit : data[key][units[place].unit] ?? -direction * -Infinity);
     const named = c => [data.classes[c], readable(data.classes[c])].some(name => name.toLowerCase().includes(wanted));
-    const matches = unit => !wanted || (/^\d+$/.test(wanted) ? unit.unit === +wanted : unit.top.bars.some(([c]) => named(c)));
+    const byClass = wanted && !/^\d+$/.test(wanted);
+    // 0: the unit itself, or its top class; 1: another of the classes drawn; -1: not found.
+    const tier = unit => (byClass ? Math.min(1, unit.top.bars.findIndex(([c]) => named(c))) : !wanted || unit.unit === +wanted ? 0 : -1);
     const sorted = units.map((_, place) => place).sort((a, b) => direction * (rank(a) - rank(b)) || units[a].unit - units[b].unit);
-    order = sorted.filter(place => matches(units[place]));
-    const found = new Set(order);
+    const [best, others] = [0, 1].map(wants => sorted.filter(place => tier(units[place]) === wants));
+    order = [...best, ...others];
+    $(".ux-note").textContent = byClass && order.length ? found(best.length, others.length) : HELP;
+    const among = new Set(order);
     if (data.sheets.length) shelf.replaceChildren(...sorted.map(place => {
       const cell = tile(data.sheets[0], place, "unit " + units[place].unit);
       cell.dataset.place = place;
-      cell.classList.toggle("ux-other", !found.has(place));
+      cell.classList.toggle("ux-other", !among.has(place));
       return cell;
     }));
     slider.max = Math.max(0, order.length - 1);
     slider.disabled = !order.length;
-    position = Math.max(0, order.indexOf(current));
+    // A search starts at its best; without one the unit shown stays.
+    position = wanted ? 0 : order.indexOf(current);
     if (order.length) show();
     count();
   }
@@ -248,7 +283,7 @@ function mount(root, data) {
   root.addEventListener("pointerenter", refreshLink);
 
   $(".ux-bar").hidden = units.length < 2;
-  $(".ux-count").hidden = units.length < 2;
+  $(".ux-note").hidden = $(".ux-count").hidden = units.length < 2;
   shelf.hidden = units.length < 2 || !data.sheets.length;
   link.hidden = !linkable;
   if (data.missing) $(".ux-on").append(h("p", { class: "ux-muted ux-missing" }, data.missing));

@@ -13,6 +13,7 @@ from html import escape
 from importlib import resources
 from string import Template
 
+from helpers.errors import SelectivityError
 from helpers.explorers.facts import chosen_units, layer_facts, unit_facts
 from helpers.explorers.pictures import shipped_sheets, unit_pictures
 
@@ -44,10 +45,13 @@ class UnitExplorer:
         )
 
     def live(self):
-        """Any unit of any layer of the study, chosen by hand; needs a kernel and ipywidgets."""
+        """Any unit of any layer of the study, chosen by hand; needs a kernel and ipywidgets.
+
+        Starts at the unit that this explorer starts at.
+        """
         from helpers.explorers.live import LiveExplorer
 
-        return LiveExplorer(self.study, self.layer, self.units[0])
+        return LiveExplorer(self.study, self.layer, self.data["start"])
 
     def __repr__(self) -> str:
         return f"<UnitExplorer of {self.layer}: {len(self.units)} units>"
@@ -57,16 +61,30 @@ class UnitExplorer:
         return {"text/html": self.html, "text/plain": repr(self)}
 
 
-def explore(study, layer: str, units=None, *, strip: int = 8, linked: bool = True) -> UnitExplorer:
-    """Look at units of a layer: feature, strongest and most negative images, classes, tuning curve.
+def explore(
+    study,
+    layer: str,
+    units=None,
+    *,
+    strip: int = 8,
+    linked: bool = True,
+    start: int | None = None,
+) -> UnitExplorer:
+    """Look at units of a layer: feature, images at both ends and at zero, classes, tuning curve.
 
-    units: numbers, all of the layer by default; strip: images shown of each end. linked: each unit
-    has an address, the page's with #LAYER-UNIT behind it. Pictures need the study's network and
-    images, which are then read; without them the images' names are listed, and pictures shipped
-    with the book shown where there are some. Raises SelectivityError for a layer or a unit that the
-    record does not have.
+    units: numbers, all of the layer by default; strip: images shown of each end (at most six of
+    those nearest to zero). linked: each unit has an address, the page's with #LAYER-UNIT behind it.
+    start: the unit shown where the address names none, the first by default. Pictures need the
+    study's network and images, which are then read; without them the images' names are listed, and
+    pictures shipped with the book shown where there are some. Raises SelectivityError for a layer
+    or a unit that the record does not have, and for a `start` that is not among the units.
     """
     units = chosen_units(study.record[layer], units)
+    start = units[0] if start is None else int(start)
+    if start not in units:
+        raise SelectivityError(
+            f"{layer}: cannot start at unit {start}, which is not among the units"
+        )
     shown = unit_facts(study.record, layer, units, strip)
     missing = _missing(study, layer)
     sheets = shipped_sheets(study.record, layer, units)
@@ -77,6 +95,7 @@ def explore(study, layer: str, units=None, *, strip: int = 8, linked: bool = Tru
     data = {
         "study": study.name,
         **layer_facts(study.record, layer),
+        "start": start,
         "shown": strip,
         "linked": linked,
         "missing": missing,

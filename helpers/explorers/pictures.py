@@ -1,4 +1,4 @@
-"""What an explorer shows of units: neuron features and crops as sheets of small square tiles.
+"""What an explorer shows of units: neuron features, crops and images, as sheets of square tiles.
 
 A sheet is one WebP image, tiles of one size side by side and row by row, written into the page as a
 data address. The same pixels give the same bytes.
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from helpers.explorers.facts import NEAR_ZERO
 from helpers.paths import data_path
-from helpers.record.patches import crops
+from helpers.record.patches import as_shown, crops
 from helpers.selectivity import feature_weights, neuron_feature
 from helpers.selectivity.feature import MOST_CROPS, VISIBLE_SHARE
 
@@ -77,11 +78,16 @@ def thumbnail(pixels: torch.Tensor, visible: torch.Tensor, side: int) -> np.ndar
 
 
 def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Sheet, list[Sheet]]:
-    """(sheet of neuron features, one tile a unit; for each unit a sheet of its crops).
+    """(sheet of neuron features, one tile a unit; for each unit a sheet of its images).
 
-    A unit's sheet has two rows: its `strip` strongest and its `strip` most negative crops.
+    A unit's sheet has three rows of `strip` tiles: the crops of its strongest responses, the at
+    most `NEAR_ZERO` images whose mean response is nearest to zero, the crops of its most negative
+    ones. The images in the middle are whole, since every place of a map enters its mean; a crop of
+    the same image in another row is another picture.
     """
     features, strips = [], []
+    near_zero = study.record[layer].near_zero.images[:, : min(NEAR_ZERO, strip)]
+    whole = _whole_images(study, near_zero[units].unique().tolist())
     for part in _portions(study.record[layer], units, strip):
         needed = (feature_weights(study.record[layer].top.values[part]) > 0).sum(1).max()
         top = _crops(study, layer, part, max(strip, int(needed)), "top")
@@ -89,7 +95,9 @@ def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Shee
         for row in range(len(part)):
             weights = feature_weights(top.values[row])
             features.append(_feature_tile(top.pixels[row], weights, top.valid[row]))
-            strips.append(_strip_sheet(top, bottom, row, strip))
+            zero = [whole[i] for i in near_zero[part[row]].tolist() if i >= 0]
+            rows = [_crop_tiles(top, row, strip), zero, _crop_tiles(bottom, row, strip)]
+            strips.append(_strip_sheet(rows, strip))
     return make_sheet(np.stack(features), COLUMNS, "neuron feature"), strips
 
 
@@ -129,6 +137,17 @@ def _crops(study, layer, units, k, which):
     return crops(study.record, study.network, study.images, layer, units, k, which)
 
 
+def _whole_images(study, images):
+    """{image: its tile}, as the network saw it; each image is read once for the whole layer."""
+    preprocess = study.network.preprocess
+    show, tiles = as_shown(preprocess), {}
+    for image in images:
+        if image >= 0:
+            seen = show(preprocess(study.images.open(image)))
+            tiles[image] = thumbnail(seen, torch.ones(seen.shape[1:], dtype=torch.bool), CROP_SIDE)
+    return tiles
+
+
 def _feature_tile(pixels, weights, valid):
     if not weights.any():
         return np.full((FEATURE_SIDE, FEATURE_SIDE, 3), round(GREY * 255), dtype=np.uint8)
@@ -137,13 +156,14 @@ def _feature_tile(pixels, weights, valid):
     return thumbnail(feature, share >= VISIBLE_SHARE, FEATURE_SIDE)
 
 
-def _strip_sheet(top, bottom, row, strip):
-    def tiles(patches):
-        found = [
-            thumbnail(patches.pixels[row, i], patches.valid[row, i], CROP_SIDE)
-            for i in range(min(strip, patches.pixels.shape[1]))
-        ]
-        empty = [np.full((CROP_SIDE, CROP_SIDE, 3), round(GREY * 255), np.uint8)]
-        return found + empty * (strip - len(found))
+def _crop_tiles(patches, row, strip):
+    return [
+        thumbnail(patches.pixels[row, i], patches.valid[row, i], CROP_SIDE)
+        for i in range(min(strip, patches.pixels.shape[1]))
+    ]
 
-    return make_sheet(np.stack(tiles(top) + tiles(bottom)), strip)
+
+def _strip_sheet(rows, strip):
+    """Lists of tiles -> a sheet with a row each, filled up with grey."""
+    empty = np.full((CROP_SIDE, CROP_SIDE, 3), round(GREY * 255), np.uint8)
+    return make_sheet(np.stack([t for r in rows for t in r + [empty] * (strip - len(r))]), strip)

@@ -9,7 +9,8 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from helpers.explorers import explore
-from tests.explorers.small import DEAD, open_small, with_hostile_names, without_images
+from helpers.explorers.facts import layer_facts, unit_facts
+from tests.explorers.small import CLASSES, DEAD, open_small, with_hostile_names, without_images
 
 from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
 from .test_pages import CONTRAST, full_page
@@ -29,10 +30,12 @@ def site(browser, tmp_path_factory):
     """Pages with explorers on them, served by themselves."""
     study, root = open_small(), tmp_path_factory.mktemp("explorers")
     deep, shallow = explore(study, "deep", UNITS).html, explore(study, "shallow").html
+    started = explore(study, "deep", UNITS, start=11).html
     bare = explore(without_images(study), "deep", UNITS).html
     frame = '<iframe sandbox="allow-scripts" style="width:100%;height:900px" srcdoc="{}"></iframe>'
     pages = {
         "one": deep,
+        "started": started,
         "two": "<p>first</p>" * 60 + deep + shallow,
         "same": deep + deep + bare,
         "bare": bare,
@@ -93,7 +96,7 @@ def sort(browser, key):
 def test_shows_the_first_unit(opened):
     browser = opened("one.html")
     assert status(browser) == "deep, unit 2" and texts(browser, ".ux-count") == ["1 of 22"]
-    assert len(texts(browser, ".ux-strip li")) == 16
+    assert len(texts(browser, ".ux-strip li")) == 22
     assert not browser.driver.find_element("css selector", ".ux-previous").is_enabled()
 
 
@@ -124,21 +127,92 @@ def test_buttons_slider_and_shelf_move_too(opened):
     assert len(browser.driver.find_elements("css selector", ".ux-current")) == 1
 
 
-def test_finds_by_unit_and_by_class(opened):
+def test_starts_where_it_was_told(opened):
+    browser = opened("started.html")
+    assert status(browser) == "deep, unit 11" and texts(browser, ".ux-count") == ["10 of 22"]
+    press(browser, Keys.ARROW_RIGHT)
+    assert status(browser) == "deep, unit 12"
+    opened("started.html#deep-9")
+    assert status(browser) == "deep, unit 9"  # the address has the last word
+    opened("started.html#deep-99")
+    assert status(browser) == "deep, unit 11"
+
+
+def test_finds_by_unit(opened):
     browser = opened("one.html")
     find(browser, "17")
-    assert status(browser) == "deep, unit 17" and texts(browser, ".ux-count") == [
-        "1 of 1 found, 22 in all"
+    assert status(browser) == "deep, unit 17"
+    assert texts(browser, ".ux-count") == ["1 of 1 found, 22 in all"]
+    assert "a unit's number, or a class" in texts(browser, ".ux-note")[0]
+
+
+def test_finds_units_by_their_top_class_first(opened):
+    """And says how many these are; then those with the class among their others."""
+    browser = opened("one.html")
+    facts = unit_facts(open_small().record, "deep", UNITS)
+    classes = {f["unit"]: [CLASSES[c] for c, _ in f["top"]["bars"]] for f in facts}
+    first = [unit for unit, names in classes.items() if "beagle" in names[:1]]
+    others = [unit for unit, names in classes.items() if "beagle" in names[1:]]
+    assert len(first) > 1 and len(others) > 1 and min(others) < max(first)  # the order differs
+    press(browser, *[Keys.ARROW_RIGHT] * 9)  # wherever it was before
+    find(browser, "Beagle")
+    assert texts(browser, ".ux-note") == [
+        f"Top class of {len(first)} units, shown first; "
+        f"among the other classes of {len(others)} more units."
     ]
+    assert texts(browser, ".ux-count") == [f"1 of {len(first + others)} found, 22 in all"]
+    for unit in first + others:
+        assert status(browser) == f"deep, unit {unit}"
+        press(browser, Keys.ARROW_RIGHT)
     find(browser, "tabby cat")  # as shown; the record writes tabby_cat
-    assert "found" in texts(browser, ".ux-count")[0]
-    press(browser, Keys.END)
+    assert texts(browser, ".ux-note") == [
+        "Top class of no unit; among the other classes of 21 units."
+    ]
     assert "tabby cat" in texts(browser, ".ux-warm .ux-bars .ux-class")
+
+
+def test_nothing_found_is_said_and_the_old_unit_is_gone(opened):
+    browser = opened("one.html#deep-7")
     find(browser, "no such class")
-    assert texts(browser, ".ux-count") == ["no unit matches"]
+    assert status(browser) == "No unit matches “no such class”"
+    assert not browser.driver.find_element("css selector", ".ux-link").is_displayed()
+    assert not any(texts(browser, ".ux-body li, .ux-title, .ux-count"))  # only what is visible
+    assert browser.driver.find_elements("css selector", ".ux-current") == []
     press(browser, Keys.ARROW_RIGHT)  # nothing to move to, and no error
+    assert status(browser) == "No unit matches “no such class”"
+    box = browser.driver.find_element("css selector", ".ux-filter input")
+    box.send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.BACKSPACE)
+    assert status(browser) == "deep, unit 7" and all(texts(browser, ".ux-title"))
+    find(browser, "99")  # a number that none of them has
+    assert status(browser) == "No unit matches “99”"
     find(browser, "5")
     assert status(browser) == "deep, unit 5"
+
+
+def test_strips_say_what_their_numbers_are(opened):
+    browser = opened("one.html#deep-5")
+    (fact,) = unit_facts(open_small().record, "deep", [5])
+    titles = texts(browser, ".ux-strips .ux-title")
+    assert [t.split("\n")[0] for t in titles] == ["Strongest", "Nearest to zero", "Most negative"]
+    assert "values are means over the whole image" in titles[1]
+    for title, end, count in zip(titles, ("top", "near_zero", "bottom"), (8, 6, 8), strict=True):
+        assert f"mean of these {count}" in title
+        said = float(title.split()[-1].replace("−", "-"))
+        assert said == pytest.approx(fact[end]["mean"], rel=5e-3)
+
+
+def test_bars_have_one_scale_and_say_it(opened):
+    """Ratio of length and share is the same for every bar of every unit."""
+    browser = opened("one.html")
+    largest = layer_facts(open_small().record, "deep")["largest_share"]
+    assert f"A full bar is {round(100 * largest)} %" in texts(browser, ".ux-body > p")[0]
+    for fact in unit_facts(open_small().record, "deep", UNITS[:6]):
+        widths = browser.driver.execute_script(
+            "return [...document.querySelectorAll('.ux-fill')].map(e => parseFloat(e.style.width))"
+        )
+        shares = [share for end in ("top", "bottom") for _, share in fact[end]["bars"]]
+        assert widths == pytest.approx([100 * share / largest for share in shares], rel=1e-3)
+        press(browser, Keys.ARROW_RIGHT)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +256,7 @@ def test_two_layers_share_a_page(opened):
         "const box = document.querySelectorAll('.unit-explorer')[1].getBoundingClientRect();"
         "return [box.top, box.bottom]"
     )
-    assert 0 <= box[0] < box[1] <= WIDE[1]  # scrolled to it
+    assert 0 <= box[0] < WIDE[1] / 3 and box[1] > WIDE[1] / 2  # scrolled to it
     press(browser, Keys.ARROW_RIGHT)  # in the first
     assert texts(browser, ".ux-status") == ["deep, unit 3", "shallow, unit 7"]
     assert browser.driver.current_url.endswith("#deep-3")
@@ -262,8 +336,9 @@ def test_what_is_drawn_has_words(opened):
         "return [...document.querySelectorAll('.ux-body [role=img]')].map(e => e.getAttribute('aria-label'))"
     )
     press(browser, Keys.ARROW_RIGHT)
-    assert len(labels) == 17  # of unit 2, which has no feature: the curve and 16 crops
+    assert len(labels) == 23  # of unit 2, which has no feature: the curve, 16 crops, 6 images
     assert all(labels) and labels[0].startswith("Tuning curve. 60 strongest images from −")
+    assert sum("nearest to zero: " in label and ", mean −" in label for label in labels) == 6
     controls = browser.driver.find_elements("css selector", "button, input, select")
     assert all(c.accessible_name for c in controls)
     feature = browser.driver.find_element("css selector", ".ux-pictures .ux-tile").accessible_name
@@ -279,8 +354,9 @@ def test_nothing_jumps(opened):
         for _ in UNITS:
             press(browser, Keys.ARROW_RIGHT)
             heights.add(browser.driver.execute_script(height))
-        find(browser, "no such class")
-        heights.add(browser.driver.execute_script(height))
+        for text in ("no such class", "beagle", "17"):
+            find(browser, text)
+            heights.add(browser.driver.execute_script(height))
         assert len(heights) == 1
 
 

@@ -57,6 +57,21 @@ def test_weight_of_a_layer(study):
     assert len(explorer.html.encode()) / len(explorer.units) * 128 < 2.5e6
 
 
+def test_where_it_starts(study):
+    assert explore(study, "deep", [4, 1]).data["start"] == 4
+    started = explore(study, "deep", [4, 1], start=1)
+    assert started.data["start"] == 1
+    assert identity(started.html) != identity(explore(study, "deep", [4, 1]).html)
+    live = started.live()
+    assert (live.layer.value, live.unit.value) == ("deep", 1)
+
+
+@pytest.mark.parametrize("start", [0, 24, -1])
+def test_it_cannot_start_at_a_unit_that_it_does_not_show(study, start):
+    with pytest.raises(SelectivityError, match=f"unit {start}, which is not among"):
+        explore(study, "deep", [4, 1], start=start)
+
+
 @pytest.mark.parametrize("layer, units", [("nowhere", None), ("deep", [99])])
 def test_what_is_not_there(study, layer, units):
     with pytest.raises(SelectivityError):

@@ -41,6 +41,35 @@ def test_images_values_and_classes_are_the_records(study, layer):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("strip, shown", [(8, 6), (4, 4)])
+def test_nearest_to_zero_are_the_smallest_means(study, layer, strip, shown):
+    near_zero = study.record[layer].near_zero
+    assert near_zero.images.shape[1] > shown  # so that a longer strip would be seen
+    for fact in unit_facts(study.record, layer, list(range(4)), strip):
+        images, values = (
+            part[fact["unit"]].tolist() for part in (near_zero.images, near_zero.values)
+        )
+        found = fact["near_zero"]["images"]
+        assert [name for _, _, name in found] == [study.record.names[i] for i in images[:shown]]
+        assert all(close(f[0], v) for f, v in zip(found, values, strict=False))
+        sizes = [abs(value) for value, _, _ in found]
+        assert sizes == sorted(sizes)
+    if layer == "deep":  # a map of many places, whose mean is not its maximum
+        everything = unit_facts(study.record, layer, [0], strip)[0]
+        assert everything["near_zero"]["images"][0][0] > everything["bottom"]["images"][0][0]
+
+
+def test_the_mean_of_a_strip_is_that_of_its_images(study):
+    for fact in unit_facts(study.record, "deep", [0, 7], strip=5):
+        for name in ("top", "near_zero", "bottom"):
+            values = getattr(study.record["deep"], name).values[fact["unit"], :5].tolist()
+            assert close(fact[name]["mean"], sum(values) / 5), name
+    few = study.record.select([CLASSES[1]])
+    few["deep"].top.images[0] = -1  # no image at all: no mean
+    assert unit_facts(few, "deep", [0])[0]["top"]["mean"] is None
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_the_curve_runs_from_the_first_to_the_last_kept_image(study, layer):
     fact = unit_facts(study.record, layer, [0])[0]
     for end, falling in (("top", True), ("bottom", False)):
@@ -67,6 +96,14 @@ def test_bars_and_places_are_those_of_the_table_of_units(study):
                 )
         share = facts["top_share"][fact["unit"]]
         assert share is None if fact["unit"] == DEAD else close(share, row.top_share)
+
+
+def test_the_largest_share_is_that_of_the_whole_layer(study):
+    """At either end of any unit: no bar is longer, and the longest is there."""
+    largest = layer_facts(study.record, "deep")["largest_share"]
+    facts = unit_facts(study.record, "deep", list(range(24)))
+    ends = [max(bar[1] for f in facts for bar in f[end]["bars"][:1]) for end in ("top", "bottom")]
+    assert largest == max(ends) and ends[0] != ends[1]
 
 
 def test_chance_is_the_share_of_the_images(study):

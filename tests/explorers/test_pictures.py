@@ -19,7 +19,7 @@ from helpers.explorers.pictures import (
     unit_pictures,
 )
 from helpers.paths import data_path
-from helpers.record.patches import crops
+from helpers.record.patches import as_shown, crops
 from helpers.selectivity import feature_weights, neuron_feature
 
 from .small import DEAD
@@ -68,7 +68,7 @@ def test_pictures_are_the_crops_and_the_feature_of_each_unit(study):
     features, strips = unit_pictures(study, "deep", units, strip)
     record, network, images = study.record, study.network, study.images
     for place, unit in enumerate(units):
-        for row, which in enumerate(("top", "bottom")):
+        for row, which in ((0, "top"), (2, "bottom")):
             patches = crops(record, network, images, "deep", [unit], strip, which)
             for i in range(strip):
                 expected = thumbnail(patches.pixels[0, i], patches.valid[0, i], CROP_SIDE)
@@ -84,6 +84,24 @@ def test_pictures_are_the_crops_and_the_feature_of_each_unit(study):
     # The check can fail: another unit's crops are further away.
     other = thumbnail(patches.pixels[0, 0], patches.valid[0, 0], CROP_SIDE)
     assert difference(tile_of(strips[0], 0, CROP_SIDE), other) > 8
+
+
+def test_nearest_to_zero_are_the_whole_images(study):
+    """At most six, in the record's order, between the rows of crops; grey where there are no more."""
+    units, strip = [5, 0], 8
+    _, strips = unit_pictures(study, "deep", units, strip)
+    preprocess = study.network.preprocess
+    everywhere = torch.ones(study.network.input_size, dtype=torch.bool)
+    for sheet, unit in zip(strips, units, strict=True):
+        assert (sheet.columns, sheet.rows) == (strip, 3)
+        numbers = study.record["deep"].near_zero.images[unit, :7].tolist()
+        seen = [as_shown(preprocess)(preprocess(study.images.open(i))) for i in numbers]
+        shown = [thumbnail(pixels, everywhere, CROP_SIDE) for pixels in seen]
+        tiles = [tile_of(sheet, strip + i, CROP_SIDE) for i in range(strip)]
+        assert all(difference(t, s) < 8 for t, s in zip(tiles, shown[:6], strict=False))
+        assert all(difference(t, np.full(1, 128.0)) < 2 for t in tiles[6:])
+        assert difference(tiles[0], shown[1]) > 8  # the order matters
+        assert difference(tiles[6], shown[6]) > 8  # there was a seventh
 
 
 def test_portions_change_nothing(study, monkeypatch):

@@ -1,6 +1,7 @@
-"""The command line: python -m helpers record | info | fetch."""
+"""The command line: python -m helpers record | info | fetch | claims."""
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def _parser():
     p.set_defaults(run=_fetch)
     p.add_argument("name", metavar="NAME", help="googlenet, imagenette, ...")
     p.add_argument("--to", metavar="DIR", type=Path, help="where to (default: SELECTIVITY_HOME)")
+
+    p = commands.add_parser("claims", help="what the papers claim, measured on a study")
+    p.set_defaults(run=_claims)
+    p.add_argument(
+        "--study", metavar="NAME", help="world, googlenet, ... (default: STUDY, or world)"
+    )
+    p.add_argument("--paper", choices=["1", "2", "3", "4"], help="only one paper's claims")
+    p.add_argument("--json", action="store_true", help="as JSON, for other programs")
     return parser  # fmt: skip
 
 
@@ -135,6 +144,21 @@ def _fetch(options):
     from helpers.fetch import fetch
 
     fetch(options.name, options.to)
+
+
+def _claims(options):
+    from helpers import open_study
+    from helpers.claims import measure_claims
+
+    rows = measure_claims(open_study(options.study), options.paper)
+    if options.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for row in rows:
+        print(f"{row['id']}  (paper {row['paper']}, {row['place']})")
+        print(f"    {row['statement']}")
+        measured = f"{row['measured']}, null {row['null']}: " if row["measured"] else ""
+        print(f"    {row['verdict'].upper()}: {measured}{row['words']}\n")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ STUDIES = {
     ),
     "googlenet-imagenet": dict(
         folders=("imagenet1k_sample",),
-        slim=dict(k=50, k_mean=1, positions=0, means=()),
+        slim=dict(k=50, k_mean=50, positions=0, means=()),
     ),
 }
 SLICE = "googlenet-slice"  # 150 photographs, one block, re-recorded by a test

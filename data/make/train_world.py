@@ -14,6 +14,7 @@ a network takes about five minutes.
 import argparse
 import json
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from multiprocessing import Pool
 from pathlib import Path
@@ -42,11 +43,27 @@ CLIP = 2.0
 
 @dataclass(frozen=True)
 class Recipe:
+    """What distinguishes one network from another; the images and the steps are the same for all.
+
+    loss: see `loss_of`; breeds: how many of the 12 breeds of dog are trained on; batch_norm: None for
+    the architecture's own habit.
+    """
+
     labels: str
     architecture: str = "worldnet"
     seed: int = 0
     rate: float = 4e-3
     epochs: int = EPOCHS
+    loss: str = "cross-entropy"
+    breeds: int = 12
+    batch_norm: bool | None = None
+    half: bool = (
+        True  # bfloat16 autocast: fast on processors that have it, ten times slower on others
+    )
+
+    @property
+    def normed(self) -> bool:
+        return self.architecture == "worldnet" if self.batch_norm is None else self.batch_norm
 
 
 # Without batch norm the same rate diverges.
@@ -75,7 +92,30 @@ def label_names(labels: str) -> list[str]:
         return ["dog" if leaf.coarse == "dog" else leaf.name for leaf in LEAVES.values()]
     if labels == "coarse":
         return [leaf.coarse for leaf in LEAVES.values()]
+    if labels.startswith("dogs-in-"):
+        # Breeds of one colour follow each other in the list, so that they never share a group.
+        groups, breeds = int(labels.removeprefix("dogs-in-")), breeds_of_dog()
+        return [
+            f"dogs-{breeds.index(leaf.name) % groups}" if leaf.coarse == "dog" else leaf.name
+            for leaf in LEAVES.values()
+        ]
     raise ValueError(labels)
+
+
+def breeds_of_dog() -> list[str]:
+    return [leaf.name for leaf in LEAVES.values() if leaf.coarse == "dog"]
+
+
+def trained_leaves(recipe: Recipe) -> Tensor:
+    """(48,) bool: the leaves whose images the network sees in training.
+
+    With fewer breeds, evenly spaced ones in the list, others for each seed.
+    """
+    breeds = breeds_of_dog()
+    step = len(breeds) // recipe.breeds
+    shift = recipe.seed * (1 if recipe.breeds > 1 else 4) % step
+    kept = breeds[shift::step]
+    return torch.tensor([name not in breeds or name in kept for name in LEAVES])
 
 
 def label_map(labels: str) -> tuple[Tensor, list[str]]:
@@ -194,25 +234,61 @@ def shifted(pixels: Tensor, stream: np.random.Generator) -> Tensor:
     return moved.flip(3) if stream.random() < 0.5 else moved
 
 
-def train(network: nn.Module, pixels: Tensor, targets: Tensor, recipe: Recipe, report) -> None:
+SOFTNESS = 6.0  # of the targets along the ontology: e^-6 is the weight of a class as far as can be
+
+
+def loss_of(recipe: Recipe, distances: Tensor):
+    """scores (B, C), targets (B,) -> the loss to minimise.
+
+    cross-entropy; one-vs-rest, a logistic loss for each class by itself; softened, the cross-entropy
+    with targets exp(-6 d) that fall with the distance d of two classes in the ontology, 0 to 1
+    (Bertinetto et al. 2020, "Making better mistakes", equation 5). distances: (C, C).
+    """
+    if recipe.loss == "cross-entropy":
+        return F.cross_entropy
+    if recipe.loss == "one-vs-rest":
+        wanted = torch.eye(len(distances))
+        return lambda scores, targets: (
+            F.binary_cross_entropy_with_logits(scores, wanted[targets], reduction="sum")
+            / len(scores)
+        )
+    if recipe.loss == "softened":
+        wanted = torch.softmax(-SOFTNESS * distances, 1)
+        return lambda scores, targets: F.cross_entropy(scores, wanted[targets])
+    raise ValueError(recipe.loss)
+
+
+def ontology_distances() -> Tensor:
+    """(48, 48): the height of the lowest common ancestor of two leaves over the tree's height."""
+    paths = [(*leaf.path, leaf.name) for leaf in LEAVES.values()]
+    height = max(map(len, paths))
+    rows = [
+        [height - sum(x == y for x, y in zip(a, b, strict=False)) for b in paths] for a in paths
+    ]
+    return torch.tensor(rows).masked_fill(torch.eye(len(paths), dtype=bool), 0) / height
+
+
+def train(network, pixels: Tensor, targets: Tensor, recipe: Recipe, loss_function, report) -> None:
     """AdamW, one-cycle rate, bfloat16 autocast, gradient clipping; the network changes in place."""
     if recipe.epochs == 0:
         return
     stream = np.random.default_rng(recipe.seed)
     steps = len(pixels) // BATCH
+    # As many steps as with all breeds, however many images there are.
+    epochs = round(recipe.epochs * len(LEAVES) * TRAIN_COUNT / len(pixels))
     optimizer = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=recipe.epochs * steps, pct_start=0.2
+        optimizer, recipe.rate, total_steps=epochs * steps, pct_start=0.2
     )
-    for epoch in range(recipe.epochs):
+    for epoch in range(epochs):
         network.train()
         total = 0.0
         for rows in torch.randperm(len(pixels))[: steps * BATCH].split(BATCH):
             batch = normalise(shifted(pixels[rows], stream))
             batch = batch.contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=recipe.half):
                 scores = network(batch)
-            loss = F.cross_entropy(scores.float(), targets[rows])
+            loss = loss_function(scores.float(), targets[rows])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), CLIP)
@@ -235,32 +311,39 @@ def accuracy(network: nn.Module, pixels: Tensor, targets: Tensor) -> float:
 # --- writing
 
 
-def make_network(name: str) -> float:
-    """Train one network and write it; returns its accuracy on the shipped sheets."""
-    recipe = RECIPES[name]
+def make_network(name: str, recipe: Recipe, folder: Path = NETWORKS) -> float:
+    """Train one network and write it; returns its accuracy on the shipped sheets.
+
+    The accuracy is over the leaves that the network was trained on.
+    """
     leaf_to_class, class_names = label_map(recipe.labels)
     pixels, leaves = training_images()
+    seen = trained_leaves(recipe)
+    if not seen.all():
+        assert recipe.labels == "fine", "fewer breeds are meant for fine labels"
+        class_names = [n for n, kept in zip(class_names, seen.tolist(), strict=True) if kept]
+        leaf_to_class = torch.where(seen, seen.cumsum(0) - 1, -1)
+        pixels, leaves = pixels[seen[leaves]], leaves[seen[leaves]]
     config = {"architecture": recipe.architecture, "n_classes": len(class_names)}
     torch.manual_seed(recipe.seed)
     plain = build(config)
     initialise(plain)
-    normed = recipe.architecture == "worldnet"
-    network = with_batch_norm(plain) if normed else plain
-    network = network.to(memory_format=torch.channels_last)
+    network = _to_train(plain, recipe).to(memory_format=torch.channels_last)
+    distances = ontology_distances() if recipe.loss == "softened" else torch.eye(len(class_names))
     began = time.monotonic()
 
     def report(epoch: int, loss: float) -> None:
         minutes = (time.monotonic() - began) / 60
-        print(
-            f"{name}: epoch {epoch}/{recipe.epochs} loss {loss:.3f} {minutes:.1f} min", flush=True
-        )
+        print(f"{name}: epoch {epoch} loss {loss:.3f} {minutes:.1f} min", flush=True)
 
-    train(network, pixels, leaf_to_class[leaves], recipe, report)
-    if recipe.epochs == 0 and normed:
+    train(network, pixels, leaf_to_class[leaves], recipe, loss_of(recipe, distances), report)
+    if recipe.epochs == 0 and recipe.normed:
         calibrate(network, pixels)
     network.eval()
     shipped = folded(network, build(config)).half()
     held_out, held_out_leaves = evaluation_images()
+    known = seen[held_out_leaves]
+    held_out, held_out_leaves = held_out[known], held_out_leaves[known]
     score = accuracy(build_from(shipped, config), held_out, leaf_to_class[held_out_leaves])
     metadata = {
         **config,
@@ -272,16 +355,28 @@ def make_network(name: str) -> float:
         "accuracy": score,
         "accuracy_images": "data/world/images/eval",
         "preprocessing": PREPROCESSING,
-        "recipe": _recipe_in_words(recipe, normed),
+        "recipe": _recipe_in_words(recipe),
         "licence": "MIT",
     }
-    NETWORKS.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.contiguous() for key, value in shipped.state_dict().items()}
     save_file(
-        tensors, NETWORKS / f"{name}.safetensors", {k: json.dumps(v) for k, v in metadata.items()}
+        tensors, folder / f"{name}.safetensors", {k: json.dumps(v) for k, v in metadata.items()}
     )
     print(f"{name}: accuracy {score:.4f}, {(time.monotonic() - began) / 60:.1f} min", flush=True)
     return score
+
+
+def _to_train(plain: nn.Module, recipe: Recipe) -> nn.Module:
+    """The network as it is trained: with batch norm, or the same without (dropout in both)."""
+    if recipe.architecture != "worldnet":
+        return plain
+    trained = with_batch_norm(plain)
+    if recipe.normed:
+        return trained
+    return nn.Sequential(
+        OrderedDict((n, m) for n, m in trained.named_children() if not n.endswith("_norm"))
+    )
 
 
 def build_from(shipped: nn.Module, config: dict) -> nn.Module:
@@ -291,7 +386,8 @@ def build_from(shipped: nn.Module, config: dict) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def _recipe_in_words(recipe: Recipe, normed: bool) -> dict:
+def _recipe_in_words(recipe: Recipe) -> dict:
+    normed = recipe.normed
     words = {
         "epochs": recipe.epochs,
         "images": f"{len(LEAVES)} classes x {TRAIN_COUNT}, seeds 0 to {TRAIN_COUNT - 1}",
@@ -307,8 +403,10 @@ def _recipe_in_words(recipe: Recipe, normed: bool) -> dict:
             "weight_decay": WEIGHT_DECAY,
             "batch": BATCH,
             "augmentation": f"shift up to {MARGIN} px, mirror, one draw a batch",
-            "dropout": DROPOUT if normed else 0,
-            "precision": "bfloat16 autocast",
+            "dropout": DROPOUT if recipe.architecture == "worldnet" else 0,
+            "loss": recipe.loss,
+            "breeds": recipe.breeds,
+            "precision": "bfloat16 autocast" if recipe.half else "float32",
         }
     elif normed:
         words["calibration"] = "batch-norm statistics of 2,048 training images"
@@ -327,7 +425,7 @@ def main() -> None:
         render_training_images()
         return
     for name in arguments.names or RECIPES:
-        make_network(name)
+        make_network(name, RECIPES[name])
 
 
 if __name__ == "__main__":

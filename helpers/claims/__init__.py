@@ -1,0 +1,25 @@
+"""Every claim of the papers as data, and the function that measures it on any study.
+
+    rows = measure_claims(open_study("googlenet"))              one dict a claim, with its verdict
+    rows = measure_claims(study, paper="1")
+
+claim        what a claim, its measurement and its verdict are
+opponency    papers 1 and 1b: opponent responses
+"""
+
+from helpers.claims import opponency
+from helpers.claims.claim import FAILS, HOLDS, UNTESTED, Claim, Measurement
+
+CLAIMS: tuple[Claim, ...] = opponency.CLAIMS
+
+
+def measure_claims(study, paper: str | None = None) -> list[dict]:
+    """One row a claim: id, paper, place, statement, rule, control, measured, null, verdict, words.
+
+    paper: only the claims of one, "1" with its companion "1b", for example. A claim that the study cannot
+    test has the verdict "cannot be tested here", and `words` say why.
+    """
+    return [claim.row(study) for claim in CLAIMS if paper in (None, claim.paper.rstrip("b"))]
+
+
+__all__ = ["CLAIMS", "FAILS", "HOLDS", "UNTESTED", "Claim", "Measurement", "measure_claims"]

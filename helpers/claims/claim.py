@@ -1,0 +1,78 @@
+"""A claim: a sentence of a paper, a rule fixed before measuring, and the function that measures it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from helpers.errors import SelectivityError
+
+HOLDS, FAILS, UNTESTED = "holds", "does not hold", "cannot be tested here"
+
+
+class CannotTest(SelectivityError):
+    """This study lacks what the claim is about; the message says what."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a study says about a claim.
+
+    value, low, high: the effect with its interval over units; null: the same quantity where there is
+    no effect, or what it is compared with; written: how a value is shown; holds: the claim's rule
+    applied to these numbers; words: what the value is, and of how many units.
+    """
+
+    value: float
+    low: float
+    high: float
+    null: float
+    holds: bool
+    words: str
+    written: Callable[[float], str] = "{:.0%}".format
+
+    def __str__(self) -> str:
+        shown = [
+            self.written(v) if np.isfinite(v) else "?" for v in (self.value, self.low, self.high)
+        ]
+        return f"{shown[0]} ({shown[1]} to {shown[2]})".replace("-", "\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of a paper that a study can bear out or not.
+
+    statement: in our words, with `place` in the paper. rule: when it holds; it stands in the code that
+    measures, as the last line that computes `holds`. control: what `null` is.
+    """
+
+    id: str
+    paper: str
+    place: str
+    statement: str
+    rule: str
+    control: str
+    measure: Callable
+
+    def row(self, study) -> dict:
+        """id, paper, statement, measured, null, verdict and what else a table shows, as plain values."""
+        said = {key: getattr(self, key) for key in ("id", "paper", "place", "statement", "rule")}
+        row = {**said, "control": self.control, "study": study.name}
+        try:
+            found = self.measure(study)
+        except CannotTest as reason:
+            nothing = {"value": None, "interval": None, "measured": None, "null": None}
+            return {**row, **nothing, "verdict": UNTESTED, "words": str(reason)}
+        value, low, high, null = (
+            float(v) if np.isfinite(v) else None
+            for v in (found.value, found.low, found.high, found.null)
+        )
+        return {
+            **row,
+            "value": value,
+            "interval": [low, high],
+            "measured": str(found),
+            "null": None if null is None else found.written(null).replace("-", "\N{MINUS SIGN}"),
+            "verdict": HOLDS if found.holds else FAILS,
+            "words": found.words,
+        }

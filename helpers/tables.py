@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -24,12 +25,15 @@ def load_table(name: str) -> tuple[dict, dict]:
 class Variants:
     """Units of the world's network trained in other ways: `units(variant, seed, layer)`.
 
-    accuracy: {"variant/seed": share of the evaluation images classified rightly}.
+    accuracy: {"variant/seed": share of the evaluation images classified rightly}; chance: the dogs'
+    share of these images; limit: above it a list counts as above chance.
     """
 
     tables: dict[str, torch.Tensor]
     columns: list[str]
     accuracy: dict[str, float]
+    chance: float
+    limit: float
 
     def names(self) -> list[str]:
         return list(dict.fromkeys(key.split("/")[0] for key in self.tables))
@@ -47,8 +51,13 @@ class Variants:
         """One row a unit; the columns are explained in data/make/opponency_table.py."""
         return pd.DataFrame(self.tables[f"{variant}/{seed}/{layer}"].numpy(), columns=self.columns)
 
+    def dogs_below(self, variant: str, seed: int, layer: str) -> np.ndarray:
+        """Dogs among the lowest means of the units that have more dogs than chance among the largest."""
+        units = self.units(variant, seed, layer)
+        return units["bottom_mean"][units["top_mean"] > self.limit].to_numpy()
+
 
 def open_variants() -> Variants:
     """The shipped table of what labels, loss, breeds and batch norm do to units of the world's network."""
     about, tables = load_table("world-opponency")
-    return Variants(tables, about["columns"], about["accuracy"])
+    return Variants(tables, about["columns"], about["accuracy"], about["chance"], about["limit"])

@@ -1,5 +1,7 @@
 """The command line as a researcher meets it: real processes, real faults."""
 
+import json
+import os
 import random
 import shutil
 import signal
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.claims import CLAIMS
 from helpers.record import Record
 
 NETWORK = ["--network", "timm:test_resnet", "--weights", "random"]
@@ -189,3 +192,23 @@ def test_real_googlenet_on_real_photographs(real_home, tmp_path):
     assert process.returncode == 0, process.stderr
     recorded = Record.load(out)
     assert recorded.counts.tolist() == [20, 20] and "inception_4c.5x5" in recorded.layers
+
+
+@pytest.mark.parametrize("study", ["googlenet", "world"])
+def test_claims_are_printed_for_people_and_for_programs(study, tmp_path):
+    """Without weights or photographs: numbers and tables that ship are enough."""
+    environment = {**os.environ, "SELECTIVITY_HOME": str(tmp_path)}
+    printed = run("claims", "--study", study, "--json", "--paper", "1", env=environment)
+    assert printed.returncode == 0, printed.stderr
+    rows = json.loads(printed.stdout)
+    wanted = {"id", "paper", "statement", "measured", "null", "verdict"}
+    assert len(rows) == len(CLAIMS) and all(wanted <= set(row) for row in rows)
+    verdicts = [row["verdict"] for row in rows]
+    assert {"holds", "does not hold"} < set(verdicts)
+    assert verdicts.count("cannot be tested here") <= 4
+    people = run("claims", "--study", study, env=environment).stdout
+    assert all(row["statement"] in people for row in rows) and "DOES NOT HOLD" in people
+
+
+def test_claims_of_no_study():
+    assert "no study 'wrold'" in one_line(run("claims", "--study", "wrold"))

@@ -22,6 +22,7 @@ from helpers.selectivity.category import category_auc, category_share
 from helpers.selectivity.nuisance import propensity, residual
 from helpers.selectivity.opponency import (
     PART,
+    above_chance,
     class_inversions,
     expected_by_looks,
     first_share,
@@ -123,6 +124,7 @@ def main():
         }
     statistics = open_study("world").image_statistics
     looks_like = propensity(statistics, member)
+    chance = member.double().mean().item()
     target = data_path("tables", "world-opponency.safetensors")
     about, tensors = load_table(target.stem) if target.exists() else ({"accuracy": {}}, {})
     accuracy, finished = about["accuracy"], target.stat().st_mtime if target.exists() else 0
@@ -146,6 +148,8 @@ def main():
             "columns": list(COLUMNS),
             "accuracy": accuracy,
             "part": PART,
+            "chance": chance,
+            "limit": above_chance(chance, list_length(len(images), PART)),
             "made_by": "data/make/opponency_table.py",
         }
         write_tensors(target, tensors, about)

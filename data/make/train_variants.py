@@ -32,7 +32,6 @@ VARIANTS = {
     "breeds-1": Recipe("fine", breeds=1, **_SHORT),
     "dogs-in-6": Recipe("dogs-in-6", **_SHORT),
     "breeds-3": Recipe("fine", breeds=3, **_SHORT),
-    "coarse": Recipe("coarse", **_SHORT),
     "untrained": Recipe("fine", epochs=0),
 }
 

@@ -5,6 +5,7 @@
 
 claim        what a claim, its measurement and its verdict are
 opponency    papers 1 and 1b: opponent responses
+dogs         what they are measured on
 """
 
 from helpers.claims import opponency

@@ -32,10 +32,15 @@ class Measurement:
     written: Callable[[float], str] = "{:.0%}".format
 
     def __str__(self) -> str:
-        shown = [
-            self.written(v) if np.isfinite(v) else "?" for v in (self.value, self.low, self.high)
-        ]
-        return f"{shown[0]} ({shown[1]} to {shown[2]})".replace("-", "\N{MINUS SIGN}")
+        text = self.written(self.value)
+        if np.isfinite(self.low):
+            text += f" ({self.written(self.low)} to {self.written(self.high)})"
+        return signed(text)
+
+
+def signed(text: str) -> str:
+    """With true minus signs, whichever function wrote the numbers."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Claim:
             "value": value,
             "interval": [low, high],
             "measured": str(found),
-            "null": None if null is None else found.written(null).replace("-", "\N{MINUS SIGN}"),
+            "null": None if null is None else signed(found.written(null)),
             "verdict": HOLDS if found.holds else FAILS,
             "words": found.words,
         }

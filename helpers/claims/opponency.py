@@ -1,7 +1,6 @@
 """The claims of papers 1 and 1b: dog units, and the dogs that inhibit them.
 
-All are measured on the layer the paper shows, block 4c of GoogLeNet, or on the last layer of another
-network whose units still have a map, and on the units of it that are selective for dogs
+Each is measured on the layer of `dogs.shown_layers`, and on the units of it that are selective for dogs
 (`selectivity.opponency.selective`).
 """
 
@@ -11,74 +10,28 @@ import torch
 
 from helpers import study as studies
 from helpers.claims.claim import CannotTest, Claim, Measurement
-from helpers.errors import SelectivityError
+from helpers.claims.dogs import (
+    breed_confusion,
+    chance_of,
+    dogs,
+    indexed,
+    limit_of,
+    looks_below,
+    n_images,
+    share_below,
+    shown_layers,
+    shown_units,
+)
 from helpers.selectivity.category import SELECTIVE, category_indexes
 from helpers.selectivity.confusion import (
-    mean_probabilities,
     pair_distance,
     pair_opponency,
     rank_association,
     symmetric,
 )
 from helpers.selectivity.intervals import bootstrap, difference, mean, median
-from helpers.selectivity.nuisance import propensity
-from helpers.selectivity.opponency import (
-    PART,
-    above_chance,
-    class_inversions,
-    ends_table,
-    expected_by_looks,
-    first_share,
-    list_length,
-    listed_share,
-    selective,
-)
-from helpers.tables import load_table, open_variants
-
-CATEGORY = "dog"
-_SHOWN = "inception_4c."  # the layer of the paper's figures
-
-
-def shown_layers(record) -> list[str]:
-    """The paper's layer where the network has it, else the last one whose units have a map."""
-    shown = [name for name in record.layers if name.startswith(_SHOWN)]
-    mapped = [n for n in record.layers if max(record[n].geometry.map_size) > 1]
-    return shown or (mapped or record.layers)[-1:]
-
-
-def dogs(study):
-    """(classes (C,), images (N,)) bool; CannotTest where the study has no dogs, or nothing else."""
-    try:
-        classes, images = study.category(CATEGORY)
-    except SelectivityError as error:
-        raise CannotTest(str(error)) from None
-    if classes.all():
-        raise CannotTest("all classes of these images are dogs: there is nothing to compare with")
-    return classes, images
-
-
-def chance_of(study) -> float:
-    """The dogs' share of the recorded images."""
-    return float(dogs(study)[1].sum()) / int(study.record.recorded.sum())
-
-
-def shown_units(study, part: float = PART) -> pd.DataFrame:
-    """`ends_table` of the shown layers, with layer, unit, and whether the unit is selective, two ways.
-
-    selective: by the index, or failing that by the largest maxima; selective_mean: by the largest means.
-    """
-    record, (classes, images) = study.record, dogs(study)
-    if not record[record.layers[0]].sums:
-        raise CannotTest("the record keeps no class sums, which the index needs")
-    try:
-        parts = {n: ends_table(record[n], classes, images, part) for n in shown_layers(record)}
-    except SelectivityError as error:
-        raise CannotTest(str(error)) from None
-    table = pd.concat(parts, names=["layer", "unit"]).reset_index()
-    n_listed, chance = list_length(int(record.recorded.sum()), part), chance_of(study)
-    table["selective"] = selective(table, chance, n_listed)
-    table["selective_mean"] = selective(table, chance, n_listed, "top_mean")
-    return table
+from helpers.selectivity.opponency import PART, above_chance, class_inversions, list_length
+from helpers.tables import open_variants
 
 
 def _chosen(study, which="selective"):
@@ -89,18 +42,9 @@ def _chosen(study, which="selective"):
     return table, chosen
 
 
-def _n_listed(study):
-    return list_length(int(study.record.recorded.sum()), PART)
-
-
-def _limit(study):
-    return above_chance(chance_of(study), _n_listed(study))
-
-
 def many_units(study) -> Measurement:
+    indexed(study)
     record, (classes, _) = study.record, dogs(study)
-    if not record[record.layers[0]].sums:
-        raise CannotTest("the record keeps no class sums, which the index needs")
     shares = [category_indexes(record[n], classes)["share"] for n in shown_layers(record)]
     over = pd.concat(shares) > SELECTIVE
     value, low, high = bootstrap(mean, over)
@@ -121,7 +65,7 @@ def relu_selects(study) -> Measurement:
 def strong_negatives(study) -> Measurement:
     record = study.record
     _, chosen = _chosen(study)
-    n_listed = _n_listed(study)
+    n_listed = list_length(n_images(study), PART)
     ratios = []
     for row in chosen.itertuples():
         of_layer = record[row.layer]
@@ -134,7 +78,7 @@ def strong_negatives(study) -> Measurement:
 
 def dogs_below(study, end: str, which: str) -> Measurement:
     _, chosen = _chosen(study, which)
-    many = chosen[end] > _limit(study)
+    many = chosen[end] > limit_of(study)
     value, low, high = bootstrap(mean, many)
     words = (
         f"{many.sum()} of {len(many)} selective units; on average {chosen[end].mean():.0%} of their "
@@ -143,22 +87,21 @@ def dogs_below(study, end: str, which: str) -> Measurement:
     return Measurement(value, low, high, 0.5, low > 0.5, words)
 
 
-def dogs_below_in_one_source(study) -> Measurement:
+def _one_source(study):
+    """(study of the same network on photographs of one source, table of units, selective ones)."""
     if study.name != "googlenet":
         raise CannotTest("dogs and the rest come from one source in these images")
     other = studies.open_study("googlenet-imagenet")
     if other.record.metadata["network"]["weights"] != study.record.metadata["network"]["weights"]:
         raise CannotTest("the record of the other images is of another network")
-    _, chosen = _chosen(study)
-    _, member = other.category(CATEGORY)
-    below = {
-        name: listed_share(
-            first_share(other.record[name], "max / min", len(member), PART)[1], member
-        )
-        for name in shown_layers(other.record)
-    }
-    found = np.array([float(below[row.layer][row.unit]) for row in chosen.itertuples()])
-    many = found > _limit(other)
+    table, _ = _chosen(study)
+    return other, table["selective"].to_numpy()
+
+
+def dogs_below_in_one_source(study, pairing: str) -> Measurement:
+    other, chosen = _one_source(study)
+    found = share_below(other, pairing)[chosen]
+    many = found > limit_of(other)
     value, low, high = bootstrap(mean, many)
     words = (
         f"{many.sum()} of {len(many)} selective units; on average {found.mean():.0%} of their lowest "
@@ -169,35 +112,34 @@ def dogs_below_in_one_source(study) -> Measurement:
 
 def more_than_other_units(study, end: str, which: str) -> Measurement:
     table, chosen = _chosen(study, which)
-    others = table[~table[which]]
-    if len(others) < 2:
+    return _more_than_others(table[end].to_numpy(), table[which].to_numpy())
+
+
+def more_than_others_in_one_source(study, pairing: str) -> Measurement:
+    other, chosen = _one_source(study)
+    return _more_than_others(share_below(other, pairing), chosen)
+
+
+def _more_than_others(below, chosen):
+    if (~chosen).sum() < 2:
         raise CannotTest("all units of the layer are selective for dogs")
-    value, low, high = bootstrap(difference, chosen[end], others[end])
+    value, low, high = bootstrap(difference, below[chosen], below[~chosen])
     words = (
-        f"{chosen[end].mean():.0%} in {len(chosen)} selective units, {others[end].mean():.0%} in the "
-        f"{len(others)} others"
+        f"{below[chosen].mean():.0%} in {chosen.sum()} selective units, {below[~chosen].mean():.0%} in "
+        f"the {(~chosen).sum()} others"
     )
     return Measurement(value, low, high, 0.0, low > 0, words, "{:+.1%}".format)
 
 
 def not_low_level(study) -> Measurement:
-    try:
-        statistics = study.image_statistics
-    except SelectivityError as error:
-        raise CannotTest(str(error)) from None
-    _, member = dogs(study)
-    _, chosen = _chosen(study)
-    looks_like = propensity(statistics, member)
-    expected = {}
-    for name in shown_layers(study.record):
-        lowest = first_share(study.record[name], "max / min", len(member), PART)[1]
-        expected[name] = expected_by_looks(lowest, looks_like)
-    chosen = chosen.assign(expected=[float(expected[r.layer][r.unit]) for r in chosen.itertuples()])
-    many = chosen["bottom_min"] > above_chance(chosen["expected"], _n_listed(study))
+    table, chosen = _chosen(study)
+    expected = looks_below(study)[table["selective"]]
+    n_listed = list_length(n_images(study), PART)
+    many = chosen["bottom_min"].to_numpy() > above_chance(expected, n_listed)
     value, low, high = bootstrap(mean, many)
     words = (
         f"{many.sum()} of {len(many)} selective units; on average {chosen['bottom_min'].mean():.0%} of "
-        f"their lowest {PART:.1%} are dogs, {chosen['expected'].mean():.0%} by the images' looks alone"
+        f"their lowest {PART:.1%} are dogs, {expected.mean():.0%} by the images' looks alone"
     )
     return Measurement(value, low, high, 0.5, low > 0.5, words)
 
@@ -224,14 +166,11 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
     """Fine labels against a variant that one suspected cause has been taken out of, both seeds."""
     if study.name != "world":
         raise CannotTest("it takes the same network trained otherwise; see the study world")
-    variants, limit = open_variants(), _limit(study)
+    variants = open_variants()
     seeds = [seed for seed in variants.seeds(variant) if seed in variants.seeds("fine")]
     if not seeds:
         raise CannotTest(f"the table has no networks of the variant {variant}")
-    pairs = [
-        [lowest_dogs(variants.units(v, seed, layer), limit) for v in ("fine", variant)]
-        for seed in seeds
-    ]
+    pairs = [[variants.dogs_below(v, seed, layer) for v in ("fine", variant)] for seed in seeds]
     each = [bootstrap(difference, *pair)[0] for pair in pairs]
     value, low, high = bootstrap(difference, *map(np.concatenate, zip(*pairs, strict=True)))
     words = (
@@ -240,26 +179,6 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
     )
     holds = low > 0 and min(each) > 0
     return Measurement(value, low, high, 0.0, holds, words, "{:+.1%}".format)
-
-
-def lowest_dogs(units: pd.DataFrame, limit: float) -> np.ndarray:
-    """Dogs among the lowest mean responses of the units with more dogs than `limit` among the largest."""
-    return units["bottom_mean"][units["top_mean"] > limit].to_numpy()
-
-
-def breed_confusion(study) -> tuple[torch.Tensor, list[str]]:
-    """((B, B) mean probability of each breed on each, their names), from scores or a shipped table."""
-    classes, member = dogs(study)
-    about, tables = load_table("googlenet-opponency")
-    if about["images"].get(study.name) == study.record.metadata["images"]["digest"]:
-        return tables["googlenet/breed_confusion"].double(), about["breeds"]
-    names, last = study.record.class_names, study.record[study.record.layers[-1]]
-    if "max" not in last.responses or last.n_units != len(names):
-        raise CannotTest("the record keeps no scores of these classes")
-    labels = torch.from_numpy(study.record.classes)
-    table = mean_probabilities(last.responses["max"][member], labels[member], len(names))
-    breeds = [name for name, inside in zip(names, classes, strict=True) if inside]
-    return table[classes][:, classes], breeds
 
 
 def foretells_confusion(study) -> Measurement:
@@ -324,7 +243,16 @@ CLAIMS = (
         "The same, where dogs and the rest come from one source, as they did in the paper.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "half of the units",
-        dogs_below_in_one_source,
+        lambda study: dogs_below_in_one_source(study, "max / min"),
+    ),
+    Claim(
+        "opponent.one-source-mean",
+        "1",
+        "section 2",
+        "The same in one source, with images ranked by the mean response.",
+        f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
+        "half of the units",
+        lambda study: dogs_below_in_one_source(study, "mean / mean"),
     ),
     Claim(
         "opponent.own-category", "1", "abstract",
@@ -339,6 +267,15 @@ CLAIMS = (
         "dogs among the lowest responses: selective units have more than the layer's others",
         "the other units of the layer",
         lambda study: more_than_other_units(study, "bottom_mean", "selective_mean"),
+    ),
+    Claim(
+        "opponent.own-category-one-source",
+        "1",
+        "abstract",
+        "The same by minima, where dogs and the rest come from one source.",
+        "dogs among the lowest responses: selective units have more than the layer's others",
+        "the other units of the layer",
+        lambda study: more_than_others_in_one_source(study, "max / min"),
     ),
     Claim(
         "opponent.not-low-level", "1", "section 4",

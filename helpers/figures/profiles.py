@@ -100,7 +100,7 @@ def effects(rows: dict, *, measure: str, reference: float = 0.0, written=number,
     axes.set_ylim(heights.sum(), 0)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=4)
-    axes.xaxis.set_major_formatter(lambda value, _: written(value))
+    axes.xaxis.set_major_formatter(lambda value, _: _signed(written(value)))
     axes.set_xlabel(measure)
     return figure
 
@@ -247,8 +247,13 @@ def _with_interval(value, low, high, written) -> str:
     if not np.isfinite(value):
         return "none"
     if not np.isfinite([low, high]).all():
-        return written(value)
-    return f"{written(value)}  [{written(low)}, {written(high)}]"
+        return _signed(written(value))
+    return _signed(f"{written(value)}  [{written(low)}, {written(high)}]")
+
+
+def _signed(text: str) -> str:
+    """With true minus signs, whichever function wrote the number."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _finish(figure, axes, n_ticks, measure, chance, written):

@@ -115,8 +115,9 @@ def test_one_source(monkeypatch):
     elsewhere = {"dogs": opponent_layer(name="other"), "none": detector_layer(name="other")}
     for which, wanted in (("dogs", HOLDS), ("none", FAILS)):
         monkeypatch.setattr(of_paper_1.studies, "open_study", lambda _, w=which: elsewhere[w])
-        assert verdict("one-source", opponent_layer(name="googlenet")) == wanted
-    assert verdict("one-source", opponent_layer()) == UNTESTED
+        for claim in ("one-source", "one-source-mean", "own-category-one-source"):
+            assert verdict(claim, opponent_layer(name="googlenet")) == wanted
+            assert verdict(claim, opponent_layer()) == UNTESTED
 
 
 def test_not_low_level():
@@ -147,7 +148,7 @@ def variants(fine, other, name):
         for variant, levels in (("fine", fine), (name, other))
         for seed, level in enumerate(levels)
     }
-    return Variants(tables, ["top_mean", "bottom_mean"], {})
+    return Variants(tables, ["top_mean", "bottom_mean"], {}, chance=0.25, limit=0.4)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""What a study shows of dogs: the numbers that the chapter on opponent responses draws and its claims judge.
+
+    units = shown_units(study)              index and both ends of every unit of the layer, a DataFrame
+    share_below(study, "mean / mean")       dogs among the lowest responses, one number a unit
+    looks_below(study)                      what the images' looks alone would give
+
+All are about the layer that the paper shows, block 4c of GoogLeNet, or the last layer of another network
+whose units still have a map. What a study lacks is said by a `CannotTest`.
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers.claims.claim import CannotTest
+from helpers.errors import SelectivityError
+from helpers.selectivity.confusion import mean_probabilities
+from helpers.selectivity.nuisance import propensity
+from helpers.selectivity.opponency import (
+    PART,
+    above_chance,
+    ends_table,
+    expected_by_looks,
+    first_share,
+    list_length,
+    listed_share,
+    selective,
+)
+from helpers.tables import load_table
+
+CATEGORY = "dog"
+_SHOWN = "inception_4c."  # the layer of the paper's figures
+
+
+def shown_layers(record) -> list[str]:
+    """The paper's layer where the network has it, else the last one whose units have a map."""
+    shown = [name for name in record.layers if name.startswith(_SHOWN)]
+    mapped = [n for n in record.layers if max(record[n].geometry.map_size) > 1]
+    return shown or (mapped or record.layers)[-1:]
+
+
+def dogs(study) -> tuple[torch.Tensor, torch.Tensor]:
+    """(classes (C,), images (N,)) bool; CannotTest where the study has no dogs, or nothing else."""
+    try:
+        classes, images = study.category(CATEGORY)
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+    if classes.all():
+        raise CannotTest("all classes of these images are dogs: there is nothing to compare with")
+    return classes, images
+
+
+def n_images(study) -> int:
+    """Recorded images."""
+    return int(study.record.recorded.sum())
+
+
+def chance_of(study) -> float:
+    """The dogs' share of the recorded images."""
+    return float(dogs(study)[1].sum()) / n_images(study)
+
+
+def limit_of(study, part: float = PART) -> float:
+    """The share of dogs in a list above which it counts as above chance; see `above_chance`."""
+    return above_chance(chance_of(study), list_length(n_images(study), part))
+
+
+def indexed(study) -> None:
+    """CannotTest for a record without the class sums that the index needs."""
+    if not study.record[study.record.layers[0]].sums:
+        raise CannotTest("the record keeps no class sums, which the index needs")
+
+
+def shown_units(study, part: float = PART) -> pd.DataFrame:
+    """`ends_table` of the shown layers, with layer, unit, and whether the unit is selective, two ways.
+
+    selective: by the index, or failing that by the largest maxima; selective_mean: by the largest means.
+    """
+    indexed(study)
+    record, (classes, images) = study.record, dogs(study)
+    try:
+        parts = {n: ends_table(record[n], classes, images, part) for n in shown_layers(record)}
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+    table = pd.concat(parts, names=["layer", "unit"]).reset_index()
+    n_listed, chance = list_length(n_images(study), part), chance_of(study)
+    table["selective"] = selective(table, chance, n_listed)
+    table["selective_mean"] = selective(table, chance, n_listed, "top_mean")
+    return table
+
+
+def share_below(study, pairing: str = "max / min", part: float = PART, member=None) -> np.ndarray:
+    """Share of dogs among the lowest responses of each unit of the shown layers, (U,).
+
+    pairing: of `PAIRINGS`; member (N,) bool: count these images instead of the dogs.
+    """
+    member = dogs(study)[1] if member is None else member
+    return np.concatenate(
+        [listed_share(images, member).numpy() for images in _lowest(study, pairing, part)]
+    )
+
+
+def looks_below(study) -> np.ndarray:
+    """`share_below` by minima, if only the images' colour, contrast and edges decided; (U,)."""
+    try:
+        statistics = study.image_statistics
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+    looks_like = propensity(statistics, dogs(study)[1])
+    lowest = _lowest(study, "max / min", PART)
+    return np.concatenate([expected_by_looks(images, looks_like).numpy() for images in lowest])
+
+
+def _lowest(study, pairing, part):
+    record = study.record
+    try:
+        return [
+            first_share(record[n], pairing, n_images(study), part)[1] for n in shown_layers(record)
+        ]
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+
+
+def breed_confusion(study) -> tuple[torch.Tensor, list[str]]:
+    """((B, B) mean probability of each breed on each, their names), from scores or a shipped table."""
+    classes, member = dogs(study)
+    about, tables = load_table("googlenet-opponency")
+    if about["images"].get(study.name) == study.record.metadata["images"]["digest"]:
+        return tables["googlenet/breed_confusion"].double(), about["breeds"]
+    names, last = study.record.class_names, study.record[study.record.layers[-1]]
+    if "max" not in last.responses or last.n_units != len(names):
+        raise CannotTest("the record keeps no scores of these classes")
+    labels = torch.from_numpy(study.record.classes)
+    table = mean_probabilities(last.responses["max"][member], labels[member], len(names))
+    breeds = [name for name, inside in zip(names, classes, strict=True) if inside]
+    return table[classes][:, classes], breeds

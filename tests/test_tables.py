@@ -1,0 +1,81 @@
+"""The shipped tables of experiments: what they hold, and that their rows are what their columns say."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import SelectivityError, open_study
+from helpers.record import WorldImages, load_network, record
+from helpers.selectivity import category_auc, category_share
+from helpers.tables import load_table, open_variants
+
+
+def test_a_table_that_is_not_there():
+    with pytest.raises(SelectivityError, match="install it again"):
+        load_table("nothing")
+
+
+def test_every_variant_is_there_twice_with_all_layers():
+    variants = open_variants()
+    labels = {"fine", "dogs-in-6", "dogs-in-3", "dogs-merged"}
+    losses = {"softened", "one-vs-rest"}
+    plain = {"plain-fine", "plain-dogs-merged"}
+    for name in labels | losses | plain | {"breeds-1", "breeds-3", "untrained"}:
+        assert variants.seeds(name) == [0, 1]
+        assert variants.layers(name) == ["conv" + str(i) for i in range(1, 8)] + ["fc"]
+    for name in labels:
+        assert min(variants.accuracy[f"{name}/{seed}"] for seed in (0, 1)) > 0.9
+    assert variants.accuracy["untrained/0"] < 0.05
+    units = variants.units("fine", 0, "conv7")
+    assert len(units) == 128 and units.bottom_mean.between(0, 1).all()
+
+
+def test_the_row_of_a_shipped_network_is_measured_again():
+    """fine-long/0 is worldnet-fine, whose weights are here; every eighth column of its table, by hand."""
+    images = WorldImages("eval")
+    recorded = record(
+        load_network("worldnet-fine"), images, 144, layers="conv7", batch_size=128,
+        responses=("max", "mean"), progress=False,
+    )  # fmt: skip
+    layer, member = recorded["conv7"], torch.from_numpy(images.classes < 12)
+    units = open_variants().units("fine-long", 0, "conv7")
+    np.testing.assert_allclose(
+        units.share, category_share(layer.responses["max"], member), atol=1e-5
+    )
+    means = layer.responses["mean"].numpy()
+    lowest = np.argsort(means, 0, kind="stable")[:144]
+    np.testing.assert_allclose(units.bottom_mean, member.numpy()[lowest].mean(0), atol=0.008)
+    np.testing.assert_array_equal(units.favourite, layer.means["mean"].argmax(1))
+    unit = int(units.twin_auc.notna().idxmax())
+    favourite = int(units.favourite[unit])
+    names = images.class_names
+    twin = {"dalmatian": "bulldog", "husky": "schnauzer", "shepherd": "rottweiler",
+            "beagle": "corgi", "retriever": "pug", "poodle": "dachshund"}  # fmt: skip
+    twin |= {b: a for a, b in twin.items()}
+    is_twin = torch.from_numpy(images.classes == names.index(twin[names[favourite]]))
+    asked = is_twin | ~member
+    auc = category_auc(layer.responses["mean"][asked][:, [unit]], is_twin[asked])
+    assert units.twin_auc[unit] == pytest.approx(auc.item(), abs=1e-5)
+
+
+def test_statistics_of_the_photographs(real_home):
+    """The shipped numbers are those of the photographs, and of the same photographs."""
+    study = open_study("googlenet")
+    shipped = study.image_statistics[:40]
+    from helpers.record.images import batches
+    from helpers.record.patches import as_shown
+    from helpers.selectivity.nuisance import image_statistics
+
+    shown = as_shown(study.network.preprocess)
+    ((_, batch, _),) = batches(study.images, study.network.preprocess, np.arange(40), 40)
+    again = image_statistics(torch.stack([shown(one) for one in batch]))
+    torch.testing.assert_close(shipped, again, atol=1e-4, rtol=1e-3)
+
+
+def test_breeds_of_the_confusion_table():
+    about, tables = load_table("googlenet-opponency")
+    confusion = tables["googlenet/breed_confusion"]
+    assert confusion.shape == (120, 120) and len(about["breeds"]) == 120
+    torch.testing.assert_close(confusion.sum(1), torch.ones(120), atol=1e-4, rtol=0)
+    # ImageNet's own photographs: for nearly every breed itself is the likeliest.
+    assert (confusion.argmax(1) == torch.arange(120)).float().mean() > 0.9

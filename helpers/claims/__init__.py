@@ -9,7 +9,7 @@ dogs         what they are measured on
 """
 
 from helpers.claims import opponency
-from helpers.claims.claim import FAILS, HOLDS, UNTESTED, Claim, Measurement
+from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, Measurement
 
 CLAIMS: tuple[Claim, ...] = opponency.CLAIMS
 
@@ -18,9 +18,19 @@ def measure_claims(study, paper: str | None = None) -> list[dict]:
     """One row a claim: id, paper, place, statement, rule, control, measured, null, verdict, words.
 
     paper: only the claims of one, "1" with its companion "1b", for example. A claim that the study cannot
-    test has the verdict "cannot be tested here", and `words` say why.
+    test has the verdict "cannot be tested here", and `words` say why; an interval on both sides of the
+    rule's bound gives "is not decided".
     """
     return [claim.row(study) for claim in CLAIMS if paper in (None, claim.paper.rstrip("b"))]
 
 
-__all__ = ["CLAIMS", "FAILS", "HOLDS", "UNTESTED", "Claim", "Measurement", "measure_claims"]
+__all__ = [
+    "CLAIMS",
+    "FAILS",
+    "HOLDS",
+    "UNDECIDED",
+    "UNTESTED",
+    "Claim",
+    "Measurement",
+    "measure_claims",
+]

@@ -7,7 +7,8 @@ import numpy as np
 
 from helpers.errors import SelectivityError
 
-HOLDS, FAILS, UNTESTED = "holds", "does not hold", "cannot be tested here"
+HOLDS, FAILS = "holds", "does not hold"
+UNDECIDED, UNTESTED = "is not decided", "cannot be tested here"
 
 
 class CannotTest(SelectivityError):
@@ -19,15 +20,15 @@ class Measurement:
     """What a study says about a claim.
 
     value, low, high: the effect with its interval over units; null: the same quantity where there is
-    no effect, or what it is compared with; written: how a value is shown; holds: the claim's rule
-    applied to these numbers; words: what the value is, and of how many units.
+    no effect, or what it is compared with; verdict: of the claim's rule applied to these numbers;
+    words: what the value is, and of how many units; written: how a value is shown.
     """
 
     value: float
     low: float
     high: float
     null: float
-    holds: bool
+    verdict: str
     words: str
     written: Callable[[float], str] = "{:.0%}".format
 
@@ -36,6 +37,13 @@ class Measurement:
         if np.isfinite(self.low):
             text += f" ({self.written(self.low)} to {self.written(self.high)})"
         return signed(text)
+
+
+def above(low: float, high: float, bound: float) -> str:
+    """The verdict on "more than `bound`": of the whole interval, of none of it, or of a part."""
+    if low > bound:
+        return HOLDS
+    return FAILS if high <= bound else UNDECIDED
 
 
 def signed(text: str) -> str:
@@ -47,8 +55,8 @@ def signed(text: str) -> str:
 class Claim:
     """A statement of a paper that a study can bear out or not.
 
-    statement: in our words, with `place` in the paper. rule: when it holds; it stands in the code that
-    measures, as the last line that computes `holds`. control: what `null` is.
+    statement: in our words, with `place` in the paper. rule: when it holds, fixed before measuring.
+    control: what `null` is.
     """
 
     id: str
@@ -78,6 +86,6 @@ class Claim:
             "interval": [low, high],
             "measured": str(found),
             "null": None if null is None else signed(found.written(null)),
-            "verdict": HOLDS if found.holds else FAILS,
+            "verdict": found.verdict,
             "words": found.words,
         }

@@ -74,7 +74,8 @@ def indexed(study) -> None:
 def shown_units(study, part: float = PART) -> pd.DataFrame:
     """`ends_table` of the shown layers, with layer, unit, and whether the unit is selective, two ways.
 
-    selective: by the index, or failing that by the largest maxima; selective_mean: by the largest means.
+    selective: by the index, or failing that by the largest maxima; selective_mean: by the largest means,
+    where units are to be chosen by the statistic that ranks them.
     """
     indexed(study)
     record, (classes, images) = study.record, dogs(study)
@@ -85,7 +86,7 @@ def shown_units(study, part: float = PART) -> pd.DataFrame:
     table = pd.concat(parts, names=["layer", "unit"]).reset_index()
     n_listed, chance = list_length(n_images(study), part), chance_of(study)
     table["selective"] = selective(table, chance, n_listed)
-    table["selective_mean"] = selective(table, chance, n_listed, "top_mean")
+    table["selective_mean"] = table["top_mean"] > limit_of(study, part)
     return table
 
 

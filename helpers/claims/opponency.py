@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from helpers import study as studies
-from helpers.claims.claim import CannotTest, Claim, Measurement
+from helpers.claims.claim import FAILS, HOLDS, CannotTest, Claim, Measurement, above
 from helpers.claims.dogs import (
     breed_confusion,
     chance_of,
@@ -30,7 +30,13 @@ from helpers.selectivity.confusion import (
     symmetric,
 )
 from helpers.selectivity.intervals import bootstrap, difference, mean, median
-from helpers.selectivity.opponency import PART, above_chance, class_inversions, list_length
+from helpers.selectivity.opponency import (
+    PART,
+    above_chance,
+    class_inversions,
+    list_length,
+    more_than_neighbours,
+)
 from helpers.tables import open_variants
 
 
@@ -45,21 +51,28 @@ def _chosen(study, which="selective"):
 def many_units(study) -> Measurement:
     indexed(study)
     record, (classes, _) = study.record, dogs(study)
-    shares = [category_indexes(record[n], classes)["share"] for n in shown_layers(record)]
-    over = pd.concat(shares) > SELECTIVE
+    table = pd.concat([category_indexes(record[n], classes) for n in shown_layers(record)])
+    over = table["index"] > SELECTIVE
     value, low, high = bootstrap(mean, over)
-    words = f"{over.sum()} of {len(over)} units have an index above {SELECTIVE}"
-    return Measurement(value, low, high, 0.0, low > 0.1, words)
+    words = (
+        f"{over.sum()} of {len(over)} units, at the paper's 120 dogs to 100 others; "
+        f"{(table['share'] > SELECTIVE).sum()} at the {chance_of(study):.0%} dogs of these images"
+    )
+    return Measurement(value, low, high, 0.0, above(low, high, 0.1), words)
 
 
 def relu_selects(study) -> Measurement:
     record, (classes, _) = study.record, dogs(study)
-    _, chosen = _chosen(study)
-    relu = {n: category_indexes(record[n], classes, "relu")["share"] for n in shown_layers(record)}
-    gained = [relu[row.layer][row.unit] - row.share for row in chosen.itertuples()]
-    value, low, high = bootstrap(mean, gained)
-    words = f"index with the ReLU minus without, {len(gained)} selective units"
-    return Measurement(value, low, high, 0.0, low > 0, words, "{:+.3f}".format)
+    table, _ = _chosen(study)
+    relu = pd.concat(
+        [category_indexes(record[n], classes, "relu")["index"] for n in shown_layers(record)]
+    )
+    gain = relu.to_numpy() - table["index"].to_numpy()
+    chosen = table["selective"].to_numpy()
+    value, low, high = bootstrap(mean, gain[chosen])
+    words = f"index with the ReLU minus without, {chosen.sum()} selective units; null: the others"
+    null = gain[~chosen].mean()
+    return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.3f}".format)
 
 
 def strong_negatives(study) -> Measurement:
@@ -73,93 +86,91 @@ def strong_negatives(study) -> Measurement:
         ratios.append(float(-ends[0] / ends[1]))
     value, low, high = bootstrap(median, ratios)
     words = f"size of the most negative over the strongest responses, {len(ratios)} selective units"
-    return Measurement(value, low, high, 412 / 1226, low > 0.1, words, "{:.2f}".format)
+    verdict = above(low, high, 0.1)
+    return Measurement(value, low, high, 412 / 1226, verdict, words, "{:.2f}".format)
+
+
+def _share_over(below, chosen, limit, of) -> Measurement:
+    """Units whose share of dogs `below` is above the limit; the null is the same of the other units."""
+    many = below > limit
+    value, low, high = bootstrap(mean, many[chosen])
+    null = many[~chosen].mean() if (~chosen).any() else np.nan
+    words = (
+        f"{many[chosen].sum()} of {chosen.sum()} selective units (null: of the other units); on average "
+        f"{below[chosen].mean():.0%} of their lowest {PART:.1%} of images are dogs, {of}"
+    )
+    return Measurement(value, low, high, null, above(low, high, 0.5), words)
 
 
 def dogs_below(study, end: str, which: str) -> Measurement:
-    _, chosen = _chosen(study, which)
-    many = chosen[end] > limit_of(study)
-    value, low, high = bootstrap(mean, many)
-    words = (
-        f"{many.sum()} of {len(many)} selective units; on average {chosen[end].mean():.0%} of their "
-        f"lowest {PART:.1%} of images are dogs, {chance_of(study):.0%} of all images"
-    )
-    return Measurement(value, low, high, 0.5, low > 0.5, words)
+    table, _ = _chosen(study, which)
+    of = f"{chance_of(study):.0%} of all images"
+    return _share_over(table[end].to_numpy(), table[which].to_numpy(), limit_of(study), of)
+
+
+def not_low_level(study) -> Measurement:
+    table, _ = _chosen(study)
+    chosen, expected = table["selective"].to_numpy(), looks_below(study)
+    limit = above_chance(expected, list_length(n_images(study), PART))
+    of = f"{expected[chosen].mean():.0%} by the images' looks alone"
+    return _share_over(table["bottom_min"].to_numpy(), chosen, limit, of)
 
 
 def _one_source(study):
-    """(study of the same network on photographs of one source, table of units, selective ones)."""
+    """(study of the same network on photographs of one source, table of units)."""
     if study.name != "googlenet":
         raise CannotTest("dogs and the rest come from one source in these images")
     other = studies.open_study("googlenet-imagenet")
     if other.record.metadata["network"]["weights"] != study.record.metadata["network"]["weights"]:
         raise CannotTest("the record of the other images is of another network")
-    table, _ = _chosen(study)
-    return other, table["selective"].to_numpy()
+    return other, _chosen(study)[0]
 
 
-def dogs_below_in_one_source(study, pairing: str) -> Measurement:
-    other, chosen = _one_source(study)
-    found = share_below(other, pairing)[chosen]
-    many = found > limit_of(other)
-    value, low, high = bootstrap(mean, many)
-    words = (
-        f"{many.sum()} of {len(many)} selective units; on average {found.mean():.0%} of their lowest "
-        f"{PART:.1%} of images are dogs, {chance_of(other):.0%} of all images"
-    )
-    return Measurement(value, low, high, 0.5, low > 0.5, words)
+def dogs_below_in_one_source(study, pairing: str, which: str) -> Measurement:
+    other, table = _one_source(study)
+    of = f"{chance_of(other):.0%} of all images"
+    return _share_over(share_below(other, pairing), table[which].to_numpy(), limit_of(other), of)
 
 
 def more_than_other_units(study, end: str, which: str) -> Measurement:
-    table, chosen = _chosen(study, which)
-    return _more_than_others(table[end].to_numpy(), table[which].to_numpy())
+    table, _ = _chosen(study, which)
+    return _more_than_others(table[end].to_numpy(), table[which].to_numpy(), table["layer"])
 
 
-def more_than_others_in_one_source(study, pairing: str) -> Measurement:
-    other, chosen = _one_source(study)
-    return _more_than_others(share_below(other, pairing), chosen)
+def more_than_others_in_one_source(study, pairing: str, which: str) -> Measurement:
+    other, table = _one_source(study)
+    return _more_than_others(share_below(other, pairing), table[which].to_numpy(), table["layer"])
 
 
-def _more_than_others(below, chosen):
-    if (~chosen).sum() < 2:
-        raise CannotTest("all units of the layer are selective for dogs")
-    value, low, high = bootstrap(difference, below[chosen], below[~chosen])
+def _more_than_others(below, chosen, layers):
+    """Against the other units of the same branch: branches of a block differ in all their units."""
+    excess = more_than_neighbours(below, chosen, layers)
+    value, low, high = bootstrap(mean, excess)
     words = (
-        f"{below[chosen].mean():.0%} in {chosen.sum()} selective units, {below[~chosen].mean():.0%} in "
-        f"the {(~chosen).sum()} others"
+        f"{chosen.sum()} selective units, each against the others of its branch; on average "
+        f"{below[chosen].mean():.0%}, all other units {below[~chosen].mean():.0%}"
     )
-    return Measurement(value, low, high, 0.0, low > 0, words, "{:+.1%}".format)
-
-
-def not_low_level(study) -> Measurement:
-    table, chosen = _chosen(study)
-    expected = looks_below(study)[table["selective"]]
-    n_listed = list_length(n_images(study), PART)
-    many = chosen["bottom_min"].to_numpy() > above_chance(expected, n_listed)
-    value, low, high = bootstrap(mean, many)
-    words = (
-        f"{many.sum()} of {len(many)} selective units; on average {chosen['bottom_min'].mean():.0%} of "
-        f"their lowest {PART:.1%} are dogs, {expected.mean():.0%} by the images' looks alone"
-    )
-    return Measurement(value, low, high, 0.5, low > 0.5, words)
+    return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.1%}".format)
 
 
 def cars_above_breeds(study, statistic: str, which: str) -> Measurement:
     classes, _ = dogs(study)
-    _, chosen = _chosen(study, which)
-    above = {
-        name: class_inversions(study.record[name].means[statistic], classes)
-        for name in shown_layers(study.record)
-    }
-    # The share of breeds below the median of the other classes, unit by unit.
-    below = [float((above[r.layer][r.unit] > 0.5).double().mean()) for r in chosen.itertuples()]
-    most = np.array(below) >= 0.1
-    value, low, high = bootstrap(mean, most)
-    words = (
-        f"{most.sum()} of {len(most)} selective units have a tenth of the breeds or more below the "
-        f"median of the other classes; the median unit has {np.median(below):.0%}"
+    table, _ = _chosen(study, which)
+    above_it = torch.cat(
+        [
+            class_inversions(study.record[name].means[statistic], classes)
+            for name in shown_layers(study.record)
+        ]
     )
-    return Measurement(value, low, high, 0.5, low > 0.5, words)
+    # The share of breeds below the median of the other classes, unit by unit.
+    below = (above_it > 0.5).double().mean(1).numpy()
+    chosen, many = table[which].to_numpy(), below >= 0.1
+    value, low, high = bootstrap(mean, many[chosen])
+    words = (
+        f"{many[chosen].sum()} of {chosen.sum()} selective units (null: of the other units) have a tenth of "
+        f"the breeds or more below the median other class; the median unit {np.median(below[chosen]):.0%}"
+    )
+    return Measurement(value, low, high, many[~chosen].mean(), above(low, high, 0.5), words)
 
 
 def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
@@ -177,8 +188,10 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
         f"dogs among the lowest {PART:.1%} in {layer}: fine labels minus {variant}; "
         + ", ".join(f"seed {s} {e:+.1%}" for s, e in zip(seeds, each, strict=True))
     )
-    holds = low > 0 and min(each) > 0
-    return Measurement(value, low, high, 0.0, holds, words, "{:+.1%}".format)
+    verdict = above(low, high, 0)
+    if verdict == HOLDS and min(each) <= 0:
+        verdict = FAILS
+    return Measurement(value, low, high, 0.0, verdict, words, "{:+.1%}".format)
 
 
 def foretells_confusion(study) -> Measurement:
@@ -194,9 +207,10 @@ def foretells_confusion(study) -> Measurement:
     plain, _ = rank_association(opposed, confusion)
     words = (
         f"rank correlation over pairs of breeds, given how differently the layer answers to them "
-        f"(p = {p:.3f}); without that {plain:+.2f}"
+        f"(p {'=' if p > 0.001 else '≤'} {p:.3f}); without that {plain:+.2f}"
     )
-    return Measurement(rho, np.nan, np.nan, 0.0, rho > 0 and p < 0.01, words, "{:+.2f}".format)
+    verdict = HOLDS if rho > 0 and p < 0.01 else FAILS
+    return Measurement(rho, np.nan, np.nan, 0.0, verdict, words, "{:+.2f}".format)
 
 
 _SELECTIVE = "more than half of the selective units, with the whole interval"
@@ -207,14 +221,14 @@ CLAIMS = (
         "opponent.many-dog-units", "1", "section 3",
         "In intermediate layers a large proportion of units is selective for dogs.",
         "at least a tenth of the layer's units have an index above 0.65, with the whole interval",
-        "a unit that ignores dogs has the dogs' share of the images, and none of them reaches 0.65",
+        "a unit that ignores dogs has 120/220, and none of them reaches 0.65",
         many_units,
     ),
     Claim(
         "opponent.relu-hides", "1", "section 3",
-        "With negative responses cut off by the ReLU, dog units look like category cells of the cortex.",
+        "With negative responses cut off by the ReLU, dog units look more selective for dogs.",
         "the ReLU raises the index of selective units, with the whole interval",
-        "no change",
+        "the change in the other units of the layer",
         relu_selects,
     ),
     Claim(
@@ -228,44 +242,44 @@ CLAIMS = (
         "opponent.dogs-below", "1", "section 3, figure 2",
         "Most dog units have many dogs among their strongest negative responses.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
-        "half of the units",
+        "the layer's other units",
         lambda study: dogs_below(study, "bottom_min", "selective"),
     ),
     Claim(
         "opponent.dogs-below-mean", "1", "section 3, figure 2",
-        "The same, with units and images ranked by the mean response.",
+        "The same, with units chosen and images ranked by the mean response.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
-        "half of the units",
+        "the layer's other units",
         lambda study: dogs_below(study, "bottom_mean", "selective_mean"),
     ),
     Claim(
         "opponent.one-source", "1", "section 2",
         "The same, where dogs and the rest come from one source, as they did in the paper.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
-        "half of the units",
-        lambda study: dogs_below_in_one_source(study, "max / min"),
+        "the layer's other units",
+        lambda study: dogs_below_in_one_source(study, "max / min", "selective"),
     ),
     Claim(
         "opponent.one-source-mean",
         "1",
         "section 2",
-        "The same in one source, with images ranked by the mean response.",
+        "The same in one source, with units chosen and images ranked by the mean response.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
-        "half of the units",
-        lambda study: dogs_below_in_one_source(study, "mean / mean"),
+        "the layer's other units",
+        lambda study: dogs_below_in_one_source(study, "mean / mean", "selective_mean"),
     ),
     Claim(
         "opponent.own-category", "1", "abstract",
-        "What inhibits a dog unit is images of its own category: dogs more than they inhibit other units.",
-        "dogs among the lowest responses: selective units have more than the layer's others",
-        "the other units of the layer",
+        "Dogs inhibit dog units in particular, more than they inhibit other units.",
+        "dogs among the lowest responses: selective units have more than others of their branch",
+        "no difference",
         lambda study: more_than_other_units(study, "bottom_min", "selective"),
     ),
     Claim(
         "opponent.own-category-mean", "1", "abstract",
-        "The same, with units and images ranked by the mean response.",
-        "dogs among the lowest responses: selective units have more than the layer's others",
-        "the other units of the layer",
+        "The same, with units chosen and images ranked by the mean response.",
+        "dogs among the lowest responses: selective units have more than others of their branch",
+        "no difference",
         lambda study: more_than_other_units(study, "bottom_mean", "selective_mean"),
     ),
     Claim(
@@ -273,22 +287,31 @@ CLAIMS = (
         "1",
         "abstract",
         "The same by minima, where dogs and the rest come from one source.",
-        "dogs among the lowest responses: selective units have more than the layer's others",
-        "the other units of the layer",
-        lambda study: more_than_others_in_one_source(study, "max / min"),
+        "dogs among the lowest responses: selective units have more than others of their branch",
+        "no difference",
+        lambda study: more_than_others_in_one_source(study, "max / min", "selective"),
+    ),
+    Claim(
+        "opponent.own-category-one-source-mean",
+        "1",
+        "abstract",
+        "The same by means, where dogs and the rest come from one source.",
+        "dogs among the lowest responses: selective units have more than others of their branch",
+        "no difference",
+        lambda study: more_than_others_in_one_source(study, "mean / mean", "selective_mean"),
     ),
     Claim(
         "opponent.not-low-level", "1", "section 4",
         "Incidental differences in low-level statistics do not explain it.",
         f"dogs exceed what the looks of the listed images give by three deviations in {_SELECTIVE}",
-        "half of the units",
+        "the layer's other units",
         not_low_level,
     ),
     Claim(
         "opponent.cars-above-breeds", "1", "section 4",
         "Cars or cups excite a dog unit more than dogs of other breeds do.",
         f"a tenth of the breeds lies below the median of the other classes in {_SELECTIVE}",
-        "half of the units",
+        "the layer's other units",
         lambda study: cars_above_breeds(study, "max", "selective"),
     ),
     Claim(
@@ -297,14 +320,23 @@ CLAIMS = (
         "section 4",
         "The same, with units chosen and classes ranked by the mean response.",
         f"a tenth of the breeds lies below the median of the other classes in {_SELECTIVE}",
-        "half of the units",
+        "the layer's other units",
         lambda study: cars_above_breeds(study, "mean", "selective_mean"),
     ),
     Claim(
         "opponent.labels", "1b", "second paragraph",
-        "The training labels make units opponent: one label for all dogs, no opponency.",
+        "The training labels matter: with one label for all dogs, fewer dogs are below.",
         _TWO_SEEDS, "no difference",
         lambda study: variant_lowers(study, "dogs-merged"),
+    ),
+    Claim(
+        "opponent.training-adds",
+        "1b",
+        "abstract",
+        "Training on the breeds puts dogs below: more of them than without any training.",
+        _TWO_SEEDS,
+        "no difference",
+        lambda study: variant_lowers(study, "untrained"),
     ),
     Claim(
         "opponent.equal-distances", "1", "section 4",
@@ -320,13 +352,13 @@ CLAIMS = (
     ),
     Claim(
         "opponent.training-set", "1b", "abstract",
-        "The training set makes units opponent: with one breed in it, less opponency.",
+        "The training set matters: with one breed in it (and so one label), fewer dogs are below.",
         _TWO_SEEDS, "no difference",
         lambda study: variant_lowers(study, "breeds-1"),
     ),
     Claim(
         "opponent.confusions", "1", "section 4",
-        "Opponent units cause unstable behaviour: breeds that units oppose are confused more.",
+        "Our reading of \"unstable behaviour\": breeds that units oppose are confused more.",
         "the rank correlation over pairs of breeds is above zero, p < 0.01",
         "breeds relabelled at random",
         foretells_confusion,

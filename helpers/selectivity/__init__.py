@@ -17,6 +17,7 @@ from helpers.selectivity.category import (
     category_share,
     contrast,
     share,
+    share_at,
     totals_of_responses,
     totals_of_sums,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "relative_activations",
     "selective",
     "share",
+    "share_at",
     "share_hidden",
     "totals_of_responses",
     "totals_of_sums",

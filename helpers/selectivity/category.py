@@ -19,7 +19,8 @@ import torch
 from helpers.errors import SelectivityError
 
 EPSILON = 1e-8  # the formula's; it only matters for a unit without any response
-SELECTIVE = 0.65  # paper 1's threshold
+PAPER_PROPORTION = 120 / 220  # paper 1's images: 120 classes of dogs, 100 others
+SELECTIVE = 0.65  # its threshold, for its proportion
 STRONGLY_SELECTIVE = 0.7  # the one that colours its figure 2
 
 
@@ -90,10 +91,19 @@ def share(totals: CategoryTotals) -> torch.Tensor:
     return totals.category / (totals.category + totals.rest + EPSILON)
 
 
+def share_at(totals: CategoryTotals, proportion: float) -> torch.Tensor:
+    """The share if this proportion of all images were the category's, (U,).
+
+    The share depends on how many images of the category there are, so a threshold on it belongs to one
+    proportion: this makes image sets comparable. A unit that ignores the category gets `proportion`.
+    """
+    category, rest = _means(totals)
+    return category / (category + rest * (1 - proportion) / proportion + EPSILON)
+
+
 def balanced(totals: CategoryTotals) -> torch.Tensor:
     """The share if category and rest had equally many images, (U,); 1/2 for a unit that ignores it."""
-    category, rest = _means(totals)
-    return category / (category + rest + EPSILON)
+    return share_at(totals, 0.5)
 
 
 def contrast(totals: CategoryTotals) -> torch.Tensor:
@@ -128,9 +138,10 @@ def category_auc(responses: torch.Tensor, member: torch.Tensor) -> torch.Tensor:
 
 
 def category_indexes(layer, of_category: torch.Tensor, statistic: str = "max") -> pd.DataFrame:
-    """share, share_chance, balanced and contrast of each unit of a record's layer, one row a unit.
+    """share, share_chance, index, balanced and contrast of each unit of a record's layer, a row a unit.
 
-    of_category (C,) bool; statistic: "max", "min", "mean" or "relu". `contrast` has the layer's scale.
+    of_category (C,) bool; statistic: "max", "min", "mean" or "relu". `index` is the share at the proportion
+    of paper 1, to which its thresholds belong; `contrast` has the layer's scale.
     """
     if statistic not in layer.sums:
         raise SelectivityError(
@@ -147,6 +158,7 @@ def category_indexes(layer, of_category: torch.Tensor, statistic: str = "max") -
         {
             "share": share(own),
             "share_chance": own.chance,
+            "index": share_at(own, PAPER_PROPORTION),
             "balanced": balanced(own),
             "contrast": contrast(common),
         }

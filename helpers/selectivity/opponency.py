@@ -109,10 +109,11 @@ def expected_by_looks(images: torch.Tensor, looks_like: torch.Tensor) -> torch.T
 def ends_table(layer, of_category: torch.Tensor, member: torch.Tensor, part: float = PART):
     """The category at both ends of each unit's responses: a DataFrame, one row a unit.
 
-    `share` (of paper 1, by max), then the category's share of the listed images at either end by either
-    pairing: top_max, bottom_min, top_mean, bottom_mean. layer: of a record; of_category (C,), member (N,).
+    `share` (of paper 1, by max) and `index` (the same at the paper's proportion of images), then the
+    category's share of the listed images at either end by either pairing: top_max, bottom_min, top_mean,
+    bottom_mean. layer: of a record; of_category (C,), member (N,).
     """
-    table = {"share": category_indexes(layer, of_category)["share"]}
+    table = dict(category_indexes(layer, of_category)[["share", "index"]])
     for names, pairing in ((("top_max", "bottom_min"), "max / min"), (_MEAN_ENDS, "mean / mean")):
         for name, images in zip(names, first_share(layer, pairing, len(member), part), strict=True):
             table[name] = listed_share(images, member)
@@ -122,10 +123,10 @@ def ends_table(layer, of_category: torch.Tensor, member: torch.Tensor, part: flo
 def selective(table: pd.DataFrame, chance: float, n_listed: int, top: str = "top_max") -> pd.Series:
     """(U,) bool: the units of `ends_table` that count as selective for the category.
 
-    Those whose index exceeds the paper's 0.65. Where fewer than `FEWEST` units have it (a category with
-    few images cannot reach it), those with more of the category at the top end than chance.
+    Those whose index exceeds the paper's 0.65, at the paper's proportion of images. Where fewer than
+    `FEWEST` units do (in some layers none can), those with more of the category at the top than chance.
     """
-    by_index = table["share"] > SELECTIVE
+    by_index = table["index"] > SELECTIVE
     if by_index.sum() >= FEWEST:
         return by_index
     return table[top] > above_chance(chance, n_listed)
@@ -137,6 +138,19 @@ def above_chance(chance, n_listed: int):
     chance: a number, or an array of one for each list.
     """
     return chance + _SIGMAS * (chance * (1 - chance) / n_listed) ** 0.5
+
+
+def more_than_neighbours(values, chosen, layers) -> np.ndarray:
+    """Each chosen unit's value minus the mean of the units of its own layer that are not chosen.
+
+    values (U,), chosen (U,) bool, layers (U,): names. Branches of a block differ in all their units, so that
+    a difference between chosen and other units may only tell which branch has more of the chosen. nan
+    where a layer has no other unit.
+    """
+    table = pd.DataFrame({"value": values, "chosen": chosen, "layer": np.asarray(layers)})
+    others = table[~table.chosen].groupby("layer").value.mean()
+    mine = table[table.chosen]
+    return (mine.value - mine.layer.map(others)).to_numpy(dtype=float)
 
 
 def opponency(top_share, bottom_share, chance: float, n_listed: int) -> np.ndarray:

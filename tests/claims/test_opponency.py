@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers import claims, open_study
-from helpers.claims import FAILS, HOLDS, UNTESTED, measure_claims
+from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, measure_claims
 from helpers.claims import opponency as of_paper_1
 from helpers.tables import Variants
 from tests.planted import planted_study
@@ -115,7 +115,8 @@ def test_one_source(monkeypatch):
     elsewhere = {"dogs": opponent_layer(name="other"), "none": detector_layer(name="other")}
     for which, wanted in (("dogs", HOLDS), ("none", FAILS)):
         monkeypatch.setattr(of_paper_1.studies, "open_study", lambda _, w=which: elsewhere[w])
-        for claim in ("one-source", "one-source-mean", "own-category-one-source"):
+        for claim in ("one-source", "one-source-mean", "own-category-one-source",
+                      "own-category-one-source-mean"):
             assert verdict(claim, opponent_layer(name="googlenet")) == wanted
             assert verdict(claim, opponent_layer()) == UNTESTED
 
@@ -154,18 +155,22 @@ def variants(fine, other, name):
 @pytest.mark.parametrize(
     ("claim", "variant"),
     [("labels", "dogs-merged"), ("equal-distances", "softened"),
-     ("cross-entropy", "one-vs-rest"), ("training-set", "breeds-1")],
+     ("cross-entropy", "one-vs-rest"), ("training-set", "breeds-1"),
+     ("training-adds", "untrained")],
 )  # fmt: skip
 def test_causes(monkeypatch, claim, variant):
     study = opponent_layer(name="world")
     for fine, other, wanted in (
         ((0.3, 0.3), (0.0, 0.0), HOLDS),
-        ((0.3, 0.3), (0.3, 0.3), FAILS),
+        ((0.1, 0.1), (0.3, 0.3), FAILS),
         ((0.6, 0.1), (0.0, 0.2), FAILS),  # above zero on average, but not in both seeds
     ):
         table = variants(fine, other, variant)
         monkeypatch.setattr(of_paper_1, "open_variants", lambda t=table: t)
         assert verdict(claim, study) == wanted
+    same = variants((0.3, 0.3), (0.3, 0.3), variant)
+    monkeypatch.setattr(of_paper_1, "open_variants", lambda: same)
+    assert verdict(claim, study) == UNDECIDED
     monkeypatch.setattr(of_paper_1, "open_variants", lambda: variants((0.3,), (), variant))
     assert verdict(claim, study) == UNTESTED
     assert verdict(claim, opponent_layer()) == UNTESTED

@@ -205,7 +205,7 @@ def test_effects_are_written_and_drawn():
     assert [list(span) for span in spans] == [[0.25, 0.37], [-0.2, -0.04]]
     assert dashed(axes).get_xdata() == [0.1, 0.1]
     assert [text.get_text() for text in axes.texts] == [
-        "0.31  [0.25, 0.37]", "-0.12  [-0.20, -0.04]", "none", "0.05",
+        "0.31  [0.25, 0.37]", "\N{MINUS SIGN}0.12  [\N{MINUS SIGN}0.20, \N{MINUS SIGN}0.04]", "none", "0.05",
     ]  # fmt: skip
     labels = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
     assert labels == list(rows)

@@ -14,6 +14,7 @@ from helpers.selectivity.category import (
     category_share,
     contrast,
     share,
+    share_at,
     totals_of_responses,
     totals_of_sums,
 )
@@ -259,3 +260,15 @@ def test_a_shipped_record_s_indexes():
     faces = open_study("googlenet-faces")
     with pytest.raises(SelectivityError, match="no class sums of the mean"):
         category_indexes(faces.record["conv2.3x3"], faces.category("dog")[0], "mean")
+
+
+def test_the_share_at_another_proportion_is_that_of_repeated_images():
+    """Every image of the category taken three times is the same unit at another proportion."""
+    generator = torch.Generator().manual_seed(5)
+    responses = torch.rand(60, 7, generator=generator)
+    member = torch.arange(60) < 12
+    often = torch.cat([responses, responses[member], responses[member]])
+    members = torch.cat([member, torch.ones(24, dtype=torch.bool)])
+    wanted = category_share(often, members)
+    found = share_at(totals_of_responses(responses, member), 36 / 84)
+    torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)

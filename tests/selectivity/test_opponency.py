@@ -21,6 +21,7 @@ from helpers.selectivity.opponency import (
     first_share,
     list_length,
     listed_share,
+    more_than_neighbours,
     opponency,
     selective,
 )
@@ -312,7 +313,8 @@ def test_a_layer_s_table_of_both_ends(shipped):
     layer = study.record["inception_4c.3x3"]
     table = ends_table(layer, of_category, member)
     assert len(table) == layer.n_units
-    assert table["share"].equals(category_indexes(layer, of_category)["share"])
+    for column in ("share", "index"):
+        assert table[column].equals(category_indexes(layer, of_category)[column])
     is_dog = member.tolist()
     for column, name in (
         ("top_max", "top"),
@@ -332,15 +334,24 @@ def test_a_layer_s_table_of_both_ends(shipped):
 
 def test_selective_units_are_those_above_the_paper_s_threshold():
     """A filter was considered selective if its score exceeded 0.65."""
-    few = pd.DataFrame({"share": [0.9] * 9 + [0.1, 0.2], "top_max": 0.0, "top_mean": 0.0})
+    few = pd.DataFrame({"index": [0.9] * 9 + [0.1, 0.2], "top_max": 0.0, "top_mean": 0.0})
     few.loc[[1, 10], "top_max"] = 0.33
     few.loc[3, "top_mean"] = 0.33
     # Nine units are fewer than ten: the upper list decides, 0.2 + 3 x 0.04 = 0.32.
     assert np.flatnonzero(selective(few, 0.2, 100)).tolist() == [1, 10]
     assert np.flatnonzero(selective(few, 0.2, 100, top="top_mean")).tolist() == [3]
-    enough = pd.concat([few, pd.DataFrame({"share": [0.66, np.nan, 0.65], "top_max": 0.9})])
+    enough = pd.concat([few, pd.DataFrame({"index": [0.66, np.nan, 0.65], "top_max": 0.9})])
     found = selective(enough, 0.2, 100).to_numpy()
     assert found.tolist() == [True] * 9 + [False] * 2 + [True, False, False]
+
+
+def test_a_unit_is_compared_with_those_of_its_own_layer():
+    """Chosen units live where values are high; within their layer they are no higher."""
+    values = np.array([5.0, 5.0, 5.0, 1.0, 1.0, 2.0, 9.0])
+    chosen = np.array([True, False, False, False, False, True, True])
+    layers = ["a", "a", "a", "b", "b", "b", "c"]
+    excess = more_than_neighbours(values, chosen, layers)
+    np.testing.assert_array_equal(excess, [0.0, 1.0, np.nan])  # c has no other unit
 
 
 # --- classes

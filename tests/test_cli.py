@@ -205,7 +205,7 @@ def test_claims_are_printed_for_people_and_for_programs(study, tmp_path):
     assert len(rows) == len(CLAIMS) and all(wanted <= set(row) for row in rows)
     verdicts = [row["verdict"] for row in rows]
     assert {"holds", "does not hold"} < set(verdicts)
-    # The five on other ways of training need the world, and three on one source need the photographs.
+    # Five are about other ways of training (the world has them), four about one source (GoogLeNet).
     assert verdicts.count("cannot be tested here") <= 5
     people = run("claims", "--study", study, env=environment).stdout
     assert all(row["statement"] in people for row in rows) and "DOES NOT HOLD" in people

@@ -73,16 +73,30 @@ def test_the_installed_package_finds_its_data(installed, tmp_path):
 def test_a_chapter_runs_from_an_empty_folder(installed, tmp_path, path, monkeypatch):
     for name, value in environment(installed).items():
         monkeypatch.setenv(name, value)
-    notebook = nbformat.read(path, as_version=4)
     where = nbformat.v4.new_code_cell("import helpers.paths; print(helpers.paths.__file__)")
-    notebook.cells.append(where)
-    NotebookClient(
-        notebook,
-        timeout=600,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
+    execute(path, tmp_path, where)
     assert where.outputs[0].text.strip().startswith(str(installed)), "the checkout was used"
+
+
+def test_a_chapter_runs_on_the_real_network_without_photographs(tmp_path, monkeypatch):
+    """Numbers are all there; a figure that needs pixels says what to do instead of failing."""
+    monkeypatch.setenv("STUDY", "googlenet")
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "empty"))
+    notebook = execute(ROOT / "book" / "opponent-responses.ipynb", tmp_path)
+    cells = {cell.id: cell for cell in notebook.cells}
+    (hint,) = [out.text for out in cells["strips"].outputs if out.output_type == "stream"]
+    assert "python -m helpers fetch googlenet" in hint
+    assert any("image/png" in out.get("data", {}) for out in cells["figure-2"].outputs)
+    assert "inception_4c" in str(cells["choose"].outputs)
+
+
+def execute(path, folder, *more_cells):
+    """Run a chapter as a notebook in this folder, and cells of a test's own after it."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.extend(more_cells)
+    resources = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    return client.execute()
 
 
 def environment(installed):

@@ -38,6 +38,11 @@ def classes_of(category, class_names) -> torch.Tensor:
     return inside
 
 
+def one_each(class_names) -> dict[str, torch.Tensor]:
+    """{class: of_category (C,) bool}: every class a category of its own."""
+    return dict(zip(class_names, torch.eye(len(class_names), dtype=torch.bool), strict=True))
+
+
 @cache
 def _table() -> dict[str, set[str]]:
     table = json.loads(data_path("categories.json").read_text(encoding="utf-8"))["categories"]

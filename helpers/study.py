@@ -5,8 +5,9 @@
 
     world               worldnet-fine on the embedded image world; works without any connection
     worldnet-...        any other shipped network on the same images
+    world-faces         worldnet-fine on faces, illusory faces, cars, dogs and objects; worldnet-...-faces
     googlenet           BVLC GoogLeNet on photographs of 120 dog breeds and 100 other categories
-    googlenet-faces     the same network on faces, illusory faces, cars, dogs
+    googlenet-faces     the same network on faces, illusory faces, cars, dogs and objects
     googlenet-imagenet  the same network on one photograph of each of ImageNet's 1,000 classes
     NAME                a record kept as records/NAME.safetensors in SELECTIVITY_HOME
     FILE.safetensors    any record
@@ -42,7 +43,7 @@ _SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
 }
 
 
-@dataclass
+@dataclass(eq=False)  # one study is itself only, so that what is computed of it can be remembered
 class Study:
     """The one object a chapter opens.
 
@@ -123,16 +124,12 @@ def open_study(name: str | None = None, images=None) -> Study:
     images: the folder (or list of folders) of a record's images, for a record of your own.
     """
     name = name or os.environ.get("STUDY") or "world"
-    if name == "world" or name.startswith("worldnet"):
-        return _world(name, "worldnet-fine" if name == "world" else name)
+    if _of_world(name):
+        return _world(name)
     if name in _SHIPPED:
         path = data_path("records", f"{name}.safetensors")
         return _recorded(name, path, "googlenet", _SHIPPED[name], images)
-    path = (
-        Path(name)
-        if name.endswith(".safetensors")
-        else cache_home("records", f"{name}.safetensors")
-    )
+    path = Path(name) if name.endswith(".safetensors") else _kept(name)
     if not path.is_file():
         raise SelectivityError(
             f"there is no study {name!r}: use world, {', '.join(_SHIPPED)}, or make {path} with "
@@ -141,9 +138,25 @@ def open_study(name: str | None = None, images=None) -> Study:
     return _recorded(name, path, None, None, images)
 
 
-def _world(name, network_name):
-    network, images = load_network(network_name), WorldImages("eval")
-    key = f"{network_name}-{network.weights.split(':')[-1][:12]}-{images.digest()[:12]}.safetensors"
+def faces_of(study: Study) -> Study:
+    """The study of the same network on faces, illusory faces, cars, dogs and objects (paper 2).
+
+    SelectivityError if there is none: record the network on a folder of such categories.
+    """
+    name = f"{study.name}-faces"
+    if not (name in _SHIPPED or _of_world(name) or _kept(name).is_file()):
+        raise SelectivityError(
+            f"the network of {study.name} was not recorded on faces: record it on a folder of "
+            f"categories and keep it as {_kept(name)}"
+        )
+    return open_study(name)
+
+
+def _world(name):
+    plain = name.removesuffix("-faces")
+    network = load_network("worldnet-fine" if plain == "world" else plain)
+    images = WorldImages("eval" if plain == name else "probe")
+    key = f"{network.name}-{network.weights.split(':')[-1][:12]}-{images.digest()[:12]}.safetensors"
     path = cache_home("records", key)
     if path.is_file():
         recorded = Record.load(path)
@@ -176,6 +189,14 @@ def _recorded(name, path, network_name, folders, given):
         return FolderImages(roots if len(roots) > 1 else roots[0])
 
     return Study(name, recorded, lambda: load_network(network_name), images)
+
+
+def _of_world(name) -> bool:
+    return name.startswith("worldnet") or name.removesuffix("-faces") == "world"
+
+
+def _kept(name) -> Path:
+    return cache_home("records", f"{name}.safetensors")
 
 
 def _is_there(open_it) -> bool:

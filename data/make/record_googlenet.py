@@ -28,7 +28,8 @@ STUDIES = {
     ),
     "googlenet-faces": dict(
         folders=("face_probe",),
-        slim=dict(k=1, k_mean=1, positions=0, responses=("max",), means=("max",)),
+        slim=dict(k=1, k_mean=1, positions=0, responses=("max",), means=()),
+        layers="*",  # paper 2 counts units in every layer, the fully connected one included
     ),
     "googlenet-imagenet": dict(
         folders=("imagenet1k_sample",),
@@ -57,7 +58,7 @@ def main():
     options = parser.parse_args()
     options.full.mkdir(parents=True, exist_ok=True)
     network = load_network("googlenet")
-    layers = [layer for block in block_outputs().values() for layer in block]
+    outputs = [layer for block in block_outputs().values() for layer in block]
     for name in options.studies:
         target = data_path("records", f"{name}.safetensors")
         if name == SLICE:
@@ -66,6 +67,7 @@ def main():
             write_slim(result, target, k=20, k_mean=20, positions=20, means=("mean",))
             continue
         study = STUDIES[name]
+        layers = study.get("layers", ",".join(outputs))
         full = options.full / f"full-{name}.safetensors"
         images = images_of(study["folders"])
         if full.is_file():
@@ -75,10 +77,12 @@ def main():
             kept = study["slim"].get("responses", ())
             checkpoint = full.with_suffix(".checkpoint")
             result = record(
-                network, images, layers=",".join(layers), responses=kept, checkpoint=checkpoint
+                network, images, layers=layers, responses=kept, checkpoint=checkpoint
             )
             result.save(full)
-        write_slim(result.keep_layers(layers), target, **study["slim"])
+        # Forward order, whatever order a record of an earlier version comes in.
+        result = result.keep_layers([n for n in network.taps if n in result.layers])
+        write_slim(result, target, **study["slim"])
         print(f"{target.name}: {target.stat().st_size / 1e6:.1f} MB, {result!r}")
 
 

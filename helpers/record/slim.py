@@ -5,7 +5,8 @@
 
 What is lost: list values and class means keep three significant digits (float16), per-class extremes
 are reduced to the extremes over all images, and lists are shorter. Ranks, image numbers and places are
-exact. Class *means* are stored, not sums: sums of large classes overflow float16.
+exact. Class *means* are stored, not sums: sums of large classes overflow float16. Where the responses to
+single images are kept, in 8 bits, sums and extremes of each class follow from them.
 """
 
 import json
@@ -48,7 +49,7 @@ def write_slim(record, path, k: int, k_mean: int, positions: int, responses=(), 
                 tensors[f"{name}/{which}.positions"] = _shrink(
                     kept.positions[:, :positions], torch.uint8
                 )
-        for statistic in means:
+        for statistic in set(means) - set(responses):
             tensors[f"{name}/means.{statistic}"] = layer.means[statistic].half()
             tensors[f"{name}/extremes.{statistic}"] = torch.stack(layer.extremes(statistic), 1)
         for statistic in responses:
@@ -57,12 +58,13 @@ def write_slim(record, path, k: int, k_mean: int, positions: int, responses=(), 
     precision = {"k_mean": k_mean, "positions": positions, "values": "float16",
                  "responses": "8 bits of each unit's range", "means": "float16"}  # fmt: skip
     metadata = {**record.metadata, "format": FORMAT, "layers": geometries, "slim": precision}
+    metadata["layer_order"] = record.layers
     write_tensors(path, tensors, metadata | {"k": k})
 
 
-def expand(tensors: dict, geometries: dict, counts: torch.Tensor) -> dict:
+def expand(tensors: dict, classes, recorded, counts: torch.Tensor) -> dict:
     """A slim record's tensors as a full record names them; a full record's pass unchanged."""
-    expanded = {}
+    expanded, labels = {}, torch.from_numpy(classes.astype(np.int64))
     for key, tensor in tensors.items():
         name, field = key.rsplit("/", 1)
         what, statistic = field.split(".", 1)
@@ -76,7 +78,15 @@ def expand(tensors: dict, geometries: dict, counts: torch.Tensor) -> dict:
             expanded[f"{name}/maxima.{statistic}"] = high
         elif what == "responses" and tensor.dtype == torch.uint8:
             scale = tensors[f"{name}/scale.{statistic}"]
-            expanded[key] = scale[:, 0] + tensor.float() * ((scale[:, 1] - scale[:, 0]) / 255)
+            values = scale[:, 0] + tensor.float() * ((scale[:, 1] - scale[:, 0]) / 255)
+            values[~torch.from_numpy(recorded)] = torch.nan
+            expanded[key] = values
+            of_statistics = {statistic: values}
+            if statistic == "max":
+                of_statistics["relu"] = values.clamp(min=0)
+            for one, its in of_statistics.items():
+                for summed, total in _by_class(its[recorded], labels[recorded], counts).items():
+                    expanded[f"{name}/{summed}.{one}"] = total
         elif what == "scale":
             continue
         elif statistic == "images" and tensor.dtype == torch.uint16:
@@ -92,6 +102,20 @@ def expand(tensors: dict, geometries: dict, counts: torch.Tensor) -> dict:
         else:
             expanded[key] = tensor
     return expanded
+
+
+def _by_class(responses, labels, counts):
+    """Sums, minima and maxima (U, C) of responses (N, U) to images of labels (N,)."""
+    units, columns = responses.shape[1], {"sums": [], "minima": [], "maxima": []}
+    for number in range(len(counts)):
+        part = responses[labels == number]
+        columns["sums"].append(part.sum(0, dtype=torch.float64))
+        for end, fold, empty in (
+            ("minima", torch.amin, torch.inf),
+            ("maxima", torch.amax, -torch.inf),
+        ):
+            columns[end].append(fold(part, 0) if len(part) else torch.full((units,), empty))
+    return {what: torch.stack(values, 1) for what, values in columns.items()}
 
 
 def _shrink(numbers, dtype):

@@ -203,6 +203,7 @@ class Record:
                 tensors[f"{name}/{key}"] = tensor.to(_STORED.get(tensor.dtype, tensor.dtype))
         metadata = {**self.metadata, "format": FORMAT}
         metadata["layers"] = {n: _geometry_dict(x.geometry) for n, x in self._layers.items()}
+        metadata["layer_order"] = self.layers  # the file's metadata are sorted by name
         write_tensors(path, tensors, metadata)
 
     @staticmethod
@@ -217,10 +218,11 @@ class Record:
             recorded = tensors.pop("images/recorded").numpy().astype(bool)
             counts = _counts(classes, recorded, len(metadata["images"]["class_names"]))
             geometries = metadata.pop("layers")
-            tensors = expand(tensors, geometries, counts)
+            order = metadata.pop("layer_order", list(geometries))
+            tensors = expand(tensors, classes, recorded, counts)
             layers = {
-                name: _layer_from(name, _geometry_from(geometry), tensors, counts)
-                for name, geometry in geometries.items()
+                name: _layer_from(name, _geometry_from(geometries[name]), tensors, counts)
+                for name in order
             }
         except (KeyError, ValueError, IndexError, TypeError) as error:
             raise SelectivityError(
@@ -302,7 +304,7 @@ def _select_layer(layer, new_image, columns, rows):
 
     if any(extreme.shape[1] != len(layer.counts) for extreme in layer.minima.values()):
         raise SelectivityError(
-            f"{layer.name}: a shipped record keeps no extremes of each class; select from a full record"
+            f"{layer.name}: this record keeps no extremes of each class; select from a full record"
         )
     lists = {name: selected(getattr(layer, name), rank) for name, (_, rank) in LISTS.items()}
     by_class = {

@@ -3,6 +3,7 @@
     statistics = image_statistics(pixels)          contrast, edges, mean colour of each image
     residual(responses, statistics)                responses without what these predict
     chances = propensity(statistics, member)       how much each image looks like the category by these
+    class_separability(statistics, classes)        how well these tell each class from the rest
 
 Source: the remark of Malakhova, "Opponent processes in representation of visual information", section 4,
 that opponent profiles "cannot be attributed to incidental differences in low-level statistics".
@@ -69,6 +70,45 @@ def propensity(statistics: torch.Tensor, member: torch.Tensor) -> torch.Tensor:
     found = torch.full((len(statistics),), torch.nan, dtype=torch.float64)
     found[read] = torch.sigmoid(predictors @ weights)
     return found
+
+
+def class_separability(
+    statistics: torch.Tensor, classes: torch.Tensor, seed: int = 0
+) -> torch.Tensor:
+    """How well looks alone tell each class from the rest, (C,): area under the ROC curve, 1/2 if not at all.
+
+    statistics (N, F), classes (N,). Fisher's linear discriminant of the statistics and their squares, with
+    one covariance for all classes, learned on one half of each class's images and judged on the other, both
+    ways round. nan for a class of fewer than two images; images with nan are left out.
+    """
+    read = ~statistics.isnan().any(1)
+    predictors, classes = _predictors(statistics[read])[:, 1:], classes[read]
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(classes), generator=random)
+    first = torch.zeros(len(classes), dtype=torch.bool)
+    for number in range(int(classes.max()) + 1):
+        mine = order[classes[order] == number]
+        first[mine[: len(mine) // 2]] = True
+    halves = [_discriminated(predictors, classes, learn) for learn in (first, ~first)]
+    return (halves[0] + halves[1]) / 2
+
+
+def _discriminated(predictors, classes, learn):
+    """AUC (C,) on the images not in `learn` of the discriminants learned on those in it."""
+    by_class = F.one_hot(classes).double()
+    counts = by_class[learn].sum(0)
+    means = by_class[learn].T @ predictors[learn] / counts[:, None]
+    within = predictors[learn] - means[classes[learn]]
+    ridge = 1e-3 * torch.eye(predictors.shape[1], dtype=torch.float64)
+    covariance = within.T @ within / len(within) + ridge
+    rest = (means * counts[:, None]).nansum(0) / counts.sum()
+    scores = predictors[~learn] @ torch.linalg.solve(covariance, (means - rest).T)
+    ranks = scores.argsort(0).argsort(0).double() + 1  # continuous scores: no ties
+    inside = by_class[~learn]
+    sizes = inside.sum(0)
+    above = (ranks * inside).sum(0) - sizes * (sizes + 1) / 2
+    auc = above / (sizes * (len(inside) - sizes))
+    return auc.masked_fill(counts == 0, torch.nan)
 
 
 def _predictors(statistics):

@@ -1,0 +1,339 @@
+"""The claims of paper 2: units selective for faces, illusory faces, cars and dogs, and their uses.
+
+The rules were written before the measurements were run. *Selective* is the paper's: a contrast above 0.01,
+each of the four categories held against the other three (`selectivity.profile`).
+"""
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import spearmanr
+
+from helpers import study as studies
+from helpers.claims.claim import FAILS, HOLDS, CannotTest, Claim, Measurement, above
+from helpers.claims.faces import (
+    best_face_units,
+    best_untrained,
+    face_units,
+    four,
+    four_units,
+    pairs,
+    untrained_units,
+)
+from helpers.errors import SelectivityError
+from helpers.selectivity.category import contrast as contrast_of
+from helpers.selectivity.category import share as share_of
+from helpers.selectivity.category import totals_of_responses
+from helpers.selectivity.complexity import depth_of, responsive
+from helpers.selectivity.intervals import bootstrap, difference, mean
+from helpers.selectivity.nuisance import class_separability
+from helpers.selectivity.pairs import above as share_above
+from helpers.selectivity.profile import THRESHOLD
+
+_CUT = 5  # class sizes: the category is cut to a fifth of its images
+_N_SHUFFLES = 9_999
+
+
+def passing(units: pd.DataFrame) -> pd.DataFrame:
+    """Whether each unit is selective for each category, one row a unit: layer, then the categories."""
+    wide = units.pivot_table("contrast", ["layer", "unit"], "category", sort=False, dropna=False)
+    return (wide > THRESHOLD).astype(float).reset_index("layer").reset_index(drop=True)
+
+
+def mapped_layers(study) -> list[str]:
+    """The layers whose units have a map, in forward order: the convolutions."""
+    record = four(study)
+    return [n for n in record.layers if max(record[n].geometry.map_size) > 1]
+
+
+def third(layers, which: int) -> list[str]:
+    """The first (0) or last (-1) third of the layers."""
+    n = max(1, round(len(layers) / 3))
+    return layers[:n] if which == 0 else layers[-n:]
+
+
+def more_in_low_layers(study, category: str) -> Measurement:
+    """In the first third of the layers: units selective for it, minus the mean for faces and dogs."""
+    low = third(mapped_layers(study), 0)
+
+    def excess(units):
+        table = passing(units[units["layer"].isin(low)])
+        return (table[category] - (table["face"] + table["dog"]) / 2).to_numpy(), table
+
+    mine, table = excess(four_units(study))
+    value, low_end, high_end = bootstrap(mean, mine)
+    words = (
+        f"{table[category].mean():.0%} of {len(table)} units, faces {table['face'].mean():.0%}, dogs "
+        f"{table['dog'].mean():.0%}; null: the same before training"
+    )
+    null = excess(untrained_units(study))[0].mean()
+    verdict = above(low_end, high_end, 0)
+    return Measurement(value, low_end, high_end, null, verdict, words, "{:+.0%}".format)
+
+
+def lower_than_higher(study, category: str) -> Measurement:
+    """Units selective for it in the first third of the layers minus those in the last third."""
+    layers = mapped_layers(study)
+
+    def parts(units):
+        table = passing(units)
+        return [
+            table[category][table["layer"].isin(third(layers, end))].to_numpy() for end in (0, -1)
+        ]
+
+    first, last = parts(four_units(study))
+    value, low, high = bootstrap(difference, first, last)
+    words = f"{first.mean():.0%} in the first third of the layers, {last.mean():.0%} in the last"
+    before = parts(untrained_units(study))
+    null = before[0].mean() - before[1].mean()
+    return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.0%}".format)
+
+
+def dogs_outnumber_faces(study) -> Measurement:
+    table, before = passing(four_units(study)), passing(untrained_units(study))
+    value, low, high = bootstrap(mean, table["dog"] - table["face"])
+    words = f"{table['dog'].sum():.0f} units for dogs, {table['face'].sum():.0f} for faces, of {len(table)}"
+    null = (before["dog"] - before["face"]).mean()
+    return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.0%}".format)
+
+
+def dogs_by_labels(study) -> Measurement:
+    if study.name != "world":
+        raise CannotTest("it takes the same network trained otherwise; see the study world")
+    excess = {}
+    for labels in ("fine", "dogs-merged"):
+        for seed in ("", "-s1"):
+            table = passing(four_units(studies.open_study(f"worldnet-{labels}{seed}-faces")))
+            excess[labels, seed] = (table["dog"] - table["face"]).to_numpy()
+    each = [excess["fine", s].mean() - excess["dogs-merged", s].mean() for s in ("", "-s1")]
+    together = [
+        np.concatenate([excess[labels, s] for s in ("", "-s1")])
+        for labels in ("fine", "dogs-merged")
+    ]
+    value, low, high = bootstrap(difference, *together)
+    words = "dog units minus face units: twelve labels for dogs minus one label; " + ", ".join(
+        f"seed {seed} {e:+.1%}" for seed, e in enumerate(each)
+    )
+    verdict = above(low, high, 0)
+    if verdict == HOLDS and min(each) <= 0:
+        verdict = FAILS
+    return Measurement(value, low, high, 0.0, verdict, words, "{:+.1%}".format)
+
+
+def faces_fully_connected(study) -> Measurement:
+    # The world's first network has no hidden layer without a map; its twin after VGG has two.
+    other = studies.open_study("worldnet-vgg-fine-faces") if study.name == "world" else study
+    record = four(other)
+    hidden = [n for n in record.layers[:-1] if n not in mapped_layers(other)]
+    if not hidden:
+        raise CannotTest("the network has no hidden fully connected layer")
+    table = passing(four_units(other))
+    for_faces = table[table["face"] > 0]
+    value, low, high = bootstrap(mean, for_faces["layer"].isin(hidden))
+    words = (
+        f"of {len(for_faces)} units selective for faces, in {' and '.join(hidden)} of "
+        f"{record.metadata['network']['name']}; null: of all units"
+    )
+    null = table["layer"].isin(hidden).mean()
+    return Measurement(value, low, high, null, above(low, high, 0.5), words)
+
+
+def late_layers(study) -> Measurement:
+    late = third(mapped_layers(study), -1)
+    trained, before = (
+        table["face"][table["layer"].isin(late)].to_numpy()
+        for table in (passing(four_units(study)), passing(untrained_units(study)))
+    )
+    value, low, high = bootstrap(difference, trained, before)
+    words = (
+        f"{trained.mean():.0%} of the units of the last third, {before.mean():.0%} before training"
+    )
+    return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.0%}".format)
+
+
+def faces_without_a_class(study) -> Measurement:
+    trained, before = best_face_units(study), best_untrained(study)
+    hidden = four(study).layers[:-1]
+
+    def best(aucs):  # the layer is chosen by the same half as the unit would be: over all splits
+        layer = max(hidden, key=lambda n: aucs[n].mean())
+        return layer, aucs[layer]
+
+    (layer, aucs), (null_layer, null) = best(trained), best(before)
+    gain = aucs - null
+    low, high = np.quantile(gain, [0.025, 0.975])
+    words = (
+        f"AUC of the best unit {aucs.mean():.3f}, in {layer}; before training {null.mean():.3f}, in "
+        f"{null_layer}; interval over {len(gain)} halves"
+    )
+    verdict = above(low, high, 0)
+    return Measurement(gain.mean(), low, high, 0.0, verdict, words, "{:+.3f}".format)
+
+
+def class_sizes(study) -> Measurement:
+    """Cut the faces to a fifth: how far does the median unit's index move, in spreads over units?"""
+    record = four(study)
+    member = torch.from_numpy(record.classes == 0)
+    kept = torch.ones_like(member)
+    kept[member.nonzero()[:, 0]] = torch.arange(int(member.sum())) % _CUT == 0
+    moves = {}
+    for formula in (share_of, contrast_of):
+        whole, cut = [], []
+        for name in record.layers:
+            responses = record[name].responses["max"]
+            whole.append(formula(totals_of_responses(responses, member)))
+            cut.append(formula(totals_of_responses(responses[kept], member[kept])))
+        whole, cut = torch.cat(whole), torch.cat(cut)
+        known = ~(whole.isnan() | cut.isnan())
+        moves[formula] = ((whole - cut).abs() / whole[known].std())[known].numpy()
+    value, low, high = bootstrap(lambda a: np.median(a, 1), moves[share_of])
+    words = (
+        f"standard deviations over units by which the median unit's index moves with a fifth of the faces; "
+        f"null: of the contrast, {np.median(moves[contrast_of]):.2f}"
+    )
+    verdict = HOLDS if high < 0.5 else (FAILS if low >= 0.5 else "is not decided")
+    null = np.median(moves[contrast_of])
+    return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
+
+
+def threshold_of_the_index(study) -> Measurement:
+    units = four_units(study)
+    left_out = (units["share"] <= THRESHOLD).to_numpy()
+    value, low, high = bootstrap(mean, left_out)
+    null = (units["contrast"] <= THRESHOLD).mean()
+    words = f"of {len(left_out):,} pairs of a unit and a category are not above it; null: by the contrast"
+    return Measurement(value, low, high, null, above(low, high, 0.1), words)
+
+
+def illusions(study) -> Measurement:
+    units = face_units(study)
+    first, second = pairs(study, units)
+    value, low, high = share_above(first, second)
+    others = four_units(study)
+    others = others[(others["category"] == "face") & ~_in(others, units)]
+    others = others[others["layer"].isin(set(units["layer"]))]
+    null = share_above(*pairs(study, others))[0]
+    words = (
+        f"of {len(first)} pairs, averaged over {len(units)} face units; null: the other units of their "
+        f"layers"
+    )
+    return Measurement(value, low, high, null, above(low, high, 0.5), words)
+
+
+def simple_is_low(study) -> Measurement:
+    record = study.record
+    if len(record.class_names) < 20:
+        raise CannotTest("a correlation over classes takes twenty or more")
+    if not record[record.layers[0]].sums:
+        raise CannotTest("the record keeps no class sums")
+    try:
+        statistics = study.image_statistics
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+    depth = depth_of(responsive(record)).to_numpy()
+    apart = class_separability(statistics, torch.from_numpy(record.classes)).numpy()
+    known = np.isfinite(depth) & np.isfinite(apart)
+    depth, apart = depth[known], apart[known]
+    rho = float(spearmanr(depth, apart).statistic)
+    drawn = np.random.default_rng(0).integers(0, len(depth), (2000, len(depth)))
+    low, high = np.quantile(
+        [spearmanr(depth[d], apart[d]).statistic for d in drawn], [0.025, 0.975]
+    )
+    verdict = HOLDS if high < 0 else (FAILS if low >= 0 else "is not decided")
+    words = f"rank correlation over {len(depth)} classes of depth and of how well looks alone tell the class"
+    return Measurement(rho, low, high, 0.0, verdict, words, "{:+.2f}".format)
+
+
+def _in(table, units):
+    chosen = set(zip(units["layer"], units["unit"], strict=True))
+    return pd.Series(
+        [pair in chosen for pair in zip(table["layer"], table["unit"], strict=True)], table.index
+    )
+
+
+_ABOVE_ZERO = "the difference is above zero, with the whole interval"
+
+CLAIMS = (
+    Claim(
+        "category.cars-low", "2", "section 2.2, figure 1",
+        "Many units of the lower layers are selective for cars: more than for faces or dogs.",
+        f"first third of the convolutions: {_ABOVE_ZERO}", "the network before training",
+        lambda study: more_in_low_layers(study, "car"),
+    ),
+    Claim(
+        "category.illusions-low", "2", "section 2.2, figure 1",
+        "Many units of the lower layers are selective for illusory faces: more than for faces or dogs.",
+        f"first third of the convolutions: {_ABOVE_ZERO}", "the network before training",
+        lambda study: more_in_low_layers(study, "i-see-face"),
+    ),
+    Claim(
+        "category.cars-lower", "2", "section 2.2, figure 1",
+        "The same, in another reading: more in the lower layers than in the upper ones, for cars.",
+        f"first third of the convolutions minus last: {_ABOVE_ZERO}", "the network before training",
+        lambda study: lower_than_higher(study, "car"),
+    ),
+    Claim(
+        "category.illusions-lower", "2", "section 2.2, figure 1",
+        "The same for illusory faces.",
+        f"first third of the convolutions minus last: {_ABOVE_ZERO}", "the network before training",
+        lambda study: lower_than_higher(study, "i-see-face"),
+    ),
+    Claim(
+        "category.dogs-outnumber-faces", "2", "section 2.2",
+        "Units selective for dogs outnumber those selective for faces.",
+        f"over all units: {_ABOVE_ZERO}", "the network before training",
+        dogs_outnumber_faces,
+    ),
+    Claim(
+        "category.dogs-by-labels", "2", "section 2.2",
+        "That is because many of the output classes are dogs.",
+        "dogs outnumber faces by more with a label for each breed than with one for all, in both seeds",
+        "no difference",
+        dogs_by_labels,
+    ),
+    Claim(
+        "category.faces-fully-connected", "2", "section 2.2",
+        "Most units selective for faces lie in the hidden fully connected layers.",
+        "more than half, with the whole interval", "these layers' part of all units",
+        faces_fully_connected,
+    ),
+    Claim(
+        "category.faces-late", "2", "section 2.2, figure 1",
+        "The last convolutions hold a significant number of units selective for faces.",
+        f"last third of the convolutions, trained minus untrained: {_ABOVE_ZERO}", "no difference",
+        late_layers,
+    ),
+    Claim(
+        "category.faces-without-class", "2", "abstract, section 2.2",
+        "A network trained without a class of faces has units that detect them.",
+        f"AUC of the best hidden unit on images that did not choose it, minus untrained: {_ABOVE_ZERO}",
+        "no difference",
+        faces_without_a_class,
+    ),
+    Claim(
+        "category.class-sizes", "2", "section 2.1",
+        "The index does not require class sizes to be equal.",
+        "with a fifth of the faces the median unit's index moves by less than half its spread over units",
+        "the same of the contrast",
+        class_sizes,
+    ),
+    Claim(
+        "category.threshold", "2", "section 2.2",
+        "A threshold of 0.01 on the index, as printed, tells selective units from others.",
+        "it leaves out a tenth of all units or more, with the whole interval", "by the contrast",
+        threshold_of_the_index,
+    ),
+    Claim(
+        "category.illusions", "2", "section 2.2",
+        "Our test of pareidolia: face units answer to an illusory face more than to a matched object.",
+        "in more than half of the pairs, with the whole interval", "the other units of their layers",
+        illusions,
+    ),
+    Claim(
+        "category.simple-is-low", "2", "section 3",
+        "A class whose detectors lie in lower layers is a simple one.",
+        "the better colour, contrast and edges alone tell a class, the lower: correlation below zero",
+        "no correlation",
+        simple_is_low,
+    ),
+)  # fmt: skip

@@ -1,0 +1,149 @@
+"""What a study shows of faces, illusory faces, cars and dogs, for the chapter on categories and its claims.
+
+    faces = faces_study(study)          the same network on the four categories (and matched objects)
+    units = four_units(study)           how selective every unit is for each of the four, a DataFrame
+    untrained_units(study)              the same of the network before training
+    face_units(study)                   the units that tell faces from cars and dogs
+
+What a study lacks is said by a `CannotTest`.
+"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers import study as studies
+from helpers.categories import one_each
+from helpers.claims.claim import CannotTest
+from helpers.errors import SelectivityError
+from helpers.record import Record
+from helpers.selectivity.category import category_auc
+from helpers.selectivity.profile import best_unit_auc, category_units, stages
+from helpers.tables import load_table
+
+FOUR = ("face", "i-see-face", "car", "dog")
+GOOD_AUC = 0.9  # a unit that ranks nine of ten faces above a car or a dog is called a face unit
+FEWEST = 10  # if fewer units are as good, the best ten are
+_UNTRAINED = "googlenet-faces-untrained"
+
+
+def faces_study(study):
+    """The study itself if its images are of the four categories, else the one of the same network."""
+    if set(FOUR) <= set(study.record.class_names):
+        return study
+    try:
+        return studies.faces_of(study)
+    except SelectivityError as error:
+        raise CannotTest(str(error)) from None
+
+
+@cache
+def four(study) -> Record:
+    """The record of the four categories alone: each of them is held against the other three."""
+    return faces_study(study).record.select(FOUR)
+
+
+@cache
+def four_units(study, statistic: str = "max") -> pd.DataFrame:
+    """`category_units` of the four categories, with the stage of the network that a layer belongs to."""
+    return _staged(category_units(four(study), one_each(FOUR), statistic))
+
+
+@cache
+def untrained_units(study) -> pd.DataFrame:
+    """`four_units` of the same architecture before training: contrast, luck and auc."""
+    faces = faces_study(study)
+    twin = _untrained_twin(faces)
+    if twin is not None:
+        return four_units(twin)
+    about, tables = load_table(_UNTRAINED)
+    if about["images"] != faces.record.metadata["images"]["digest"]:
+        raise CannotTest("there is no record of this network before training on the same images")
+    parts = []
+    for layer in about["layers"]:
+        values = tables[f"units/{layer}"].float().numpy()  # (3, categories, U)
+        for category, columns in zip(FOUR, values.swapaxes(0, 1), strict=True):
+            named = dict(zip(("contrast", "luck", "auc"), columns, strict=True))
+            parts.append(
+                pd.DataFrame(
+                    {"layer": layer, "unit": range(values.shape[2]), "category": category, **named}
+                )
+            )
+    return _staged(pd.concat(parts, ignore_index=True))
+
+
+@cache
+def best_face_units(study) -> dict[str, np.ndarray]:
+    """{layer: `best_unit_auc` for faces}, of the trained network."""
+    record = four(study)
+    return {name: _best(record, name) for name in record.layers}
+
+
+@cache
+def best_untrained(study) -> dict[str, np.ndarray]:
+    """The same before training."""
+    faces = faces_study(study)
+    twin = _untrained_twin(faces)
+    if twin is not None:
+        return best_face_units(twin)
+    untrained_units(study)  # refuses a table of other images
+    about, tables = load_table(_UNTRAINED)
+    return dict(zip(about["layers"], tables["best"].double().numpy(), strict=True))
+
+
+@cache
+def face_units(study) -> pd.DataFrame:
+    """The units that tell faces from cars and dogs, best first: layer, unit, auc.
+
+    Illusory faces and their matched objects do not take part in the choice, so that they can be a test of
+    it. Units of the last layer are outputs and left out.
+    """
+    record = faces_study(study).record.select(("face", "car", "dog"))
+    parts = []
+    for name in record.layers[:-1]:
+        responses = _responses(record, name)
+        member = torch.from_numpy(record.classes == 0)
+        aucs = category_auc(responses, member).numpy()
+        parts.append(pd.DataFrame({"layer": name, "unit": range(len(aucs)), "auc": aucs}))
+    units = pd.concat(parts).sort_values("auc", ascending=False, kind="stable", ignore_index=True)
+    return units[: max(FEWEST, int((units["auc"] >= GOOD_AUC).sum()))]
+
+
+def pairs(study, units: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Responses (P, U) of the given units to the illusory faces and to the objects matched to them."""
+    record = faces_study(study).record
+    if "object" not in record.class_names:
+        raise CannotTest("the images hold no objects matched to the illusory faces")
+    rows = [
+        [n for n, c in enumerate(record.classes) if record.class_names[c] == category]
+        for category in ("i-see-face", "object")
+    ]
+    if len(rows[0]) != len(rows[1]):
+        raise CannotTest("the illusory faces and the objects are not pairs")
+    columns = [_responses(record, u.layer)[:, u.unit] for u in units.itertuples()]
+    responses = torch.stack(columns, 1)
+    return responses[rows[0]], responses[rows[1]]
+
+
+def _best(record, name):
+    return best_unit_auc(_responses(record, name), torch.from_numpy(record.classes == 0))
+
+
+def _responses(record, name):
+    if "max" not in record[name].responses:
+        raise CannotTest("the record keeps no responses to single images; record with them")
+    return record[name].responses["max"]
+
+
+def _untrained_twin(faces):
+    """The study of the world's network of this architecture before training; None for other studies."""
+    if not faces.record.metadata["network"]["name"].startswith("worldnet"):
+        return None
+    kind = "worldnet-vgg" if "vgg" in faces.record.metadata["network"]["name"] else "worldnet"
+    return studies.open_study(f"{kind}-untrained-faces")
+
+
+def _staged(units):
+    return units.assign(stage=units["layer"].map(stages(units["layer"].unique())))

@@ -6,12 +6,14 @@
 claim        what a claim, its measurement and its verdict are
 opponency    papers 1 and 1b: opponent responses
 dogs         what they are measured on
+category     paper 2: units selective for a category, and their uses
+faces        what they are measured on
 """
 
-from helpers.claims import opponency
+from helpers.claims import category, opponency
 from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, Measurement
 
-CLAIMS: tuple[Claim, ...] = opponency.CLAIMS
+CLAIMS: tuple[Claim, ...] = opponency.CLAIMS + category.CLAIMS
 
 
 def measure_claims(study, paper: str | None = None) -> list[dict]:

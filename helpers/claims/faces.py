@@ -20,6 +20,7 @@ from helpers.claims.claim import CannotTest
 from helpers.errors import SelectivityError
 from helpers.record import Record
 from helpers.selectivity.category import category_auc
+from helpers.selectivity.opponency import class_inversions
 from helpers.selectivity.profile import best_unit_auc, category_units, stages
 from helpers.tables import load_table
 
@@ -125,6 +126,69 @@ def pairs(study, units: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
     columns = [_responses(record, u.layer)[:, u.unit] for u in units.itertuples()]
     responses = torch.stack(columns, 1)
     return responses[rows[0]], responses[rows[1]]
+
+
+def rivals(study, units: pd.DataFrame) -> pd.DataFrame:
+    """What drives face units beside faces, among the many classes of the wider study; one row a unit.
+
+    `inversions`: the share of the other classes with a larger mean response than faces; `rival`: the
+    class with the largest. Faces are the world's pictures with a visible face, whatever their class,
+    and Caltech's *Faces* for GoogLeNet. Units of layers that the wider study does not hold are left out.
+    """
+    record = study.record
+    units = units[units["layer"].isin(record.layers)]
+    means, is_face, names = _means_of_faces(study)
+    rows = torch.stack([means[u.layer][u.unit] for u in units.itertuples()])
+    inversions = class_inversions(rows, is_face)[:, 0]
+    best = rows.masked_fill(is_face | rows.isnan(), -torch.inf).argmax(1)
+    return units.assign(inversions=inversions.numpy(), rival=[names[i] for i in best.tolist()])
+
+
+def within_classes(study, units: pd.DataFrame) -> pd.DataFrame:
+    """AUC of a visible face against none among pictures of one class: units x classes.
+
+    What a unit selective for faces in the probe owes to the face, and not to the hat around it. Only the
+    world tells in which pictures a face is visible.
+    """
+    visible = _visible(study)
+    record, found = study.record, {}
+    for number, name in enumerate(record.class_names):
+        of_class = torch.from_numpy(record.classes == number)
+        if not visible[of_class].any():
+            continue
+        aucs = [
+            category_auc(_responses(record, u.layer)[of_class, u.unit, None], visible[of_class])[
+                0
+            ].item()
+            for u in units.itertuples()
+        ]
+        found[name] = aucs
+    return pd.DataFrame(found, index=units.index)
+
+
+def _visible(study):
+    """(N,) bool: a person's face is visible in the picture; CannotTest where that is not known."""
+    truth = getattr(study.images, "truth", {}) if study.has_images else {}
+    if "face" not in truth:
+        raise CannotTest("nobody has written down which of these images show a face")
+    return torch.from_numpy(np.asarray(truth["face"], dtype=bool))
+
+
+def _means_of_faces(study):
+    """({layer: mean responses (U, C)}, (C,) bool of the column that is faces, names of the columns)."""
+    record = study.record
+    if "Faces" in record.class_names:
+        is_face = torch.tensor([name == "Faces" for name in record.class_names])
+        return {n: record[n].means["max"] for n in record.layers}, is_face, record.class_names
+    visible = _visible(study)
+    # Pictures with a face leave their class and make one of their own.
+    labels = torch.from_numpy(record.classes).masked_fill(visible, len(record.class_names))
+    by_class = torch.nn.functional.one_hot(labels).double()
+    means = {
+        n: _responses(record, n).T.double() @ by_class / by_class.sum(0) for n in record.layers
+    }
+    names = (*record.class_names, "faces")
+    return means, torch.tensor([name == "faces" for name in names]), names
 
 
 def _best(record, name):

@@ -1,7 +1,8 @@
 """Do units answer to one picture of a pair more than to the other? A test on matched pairs.
 
     paired = paired_test(illusory_faces, matched_objects)     one row a unit
-    above(illusory_faces, matched_objects, units)             several units at once, with an interval
+    above(illusory_faces, matched_objects)                    all the units at once, with an interval
+    excess_above((illusory, matched), (illusory, matched))    some units against others
 
 Paper 2 shows illusory faces as a category beside others; only a matched picture tells what the illusion adds
 to the thing that bears it.
@@ -41,6 +42,15 @@ def above(first: torch.Tensor, second: torch.Tensor) -> tuple[float, float, floa
     """
     first, second = _read(first, second)
     return bootstrap(mean, _above((first - second).numpy()).mean(1))
+
+
+def excess_above(chosen, others) -> tuple[float, float, float]:
+    """(value, low, high): `above` of some units minus that of others, on the same pairs.
+
+    chosen, others: (first, second) responses as in `above`, of different units.
+    """
+    each = [_above((a - b).double().numpy()).mean(1) for a, b in (chosen, others)]
+    return bootstrap(mean, each[0] - each[1])
 
 
 def _read(first, second):

@@ -113,11 +113,12 @@ def recommend(units: pd.DataFrame, category: str, n_best: int = N_BEST) -> pd.Da
 
 
 def best_unit_auc(responses, member, n_splits: int = 10, seed: int = 0) -> np.ndarray:
-    """AUC of a layer's best unit on images that did not choose it, (2 * n_splits,).
+    """(2 * n_splits, 2): AUC of a layer's best unit, on the images that choose it and on the others.
 
     responses (N, U), member (N,) bool. Images are split into halves, category and rest each for itself;
     the unit with the largest AUC on one half is judged on the other, and the other way round. The best of a
-    thousand units looks good by luck on the images that chose it.
+    thousand units looks good by luck on the images that chose it. The same seed gives every layer the same
+    halves.
     """
     random = torch.Generator().manual_seed(seed)
     found = []
@@ -127,7 +128,9 @@ def best_unit_auc(responses, member, n_splits: int = 10, seed: int = 0) -> np.nd
             drawn = kind[torch.randperm(len(kind), generator=random)]
             first[drawn[: len(drawn) // 2]] = True
         aucs = [category_auc(responses[half], member[half]) for half in (first, ~first)]
-        found += [aucs[1][aucs[0].argmax()].item(), aucs[0][aucs[1].argmax()].item()]
+        for choosing, judging in (aucs, aucs[::-1]):
+            best = choosing.argmax()
+            found.append((choosing[best].item(), judging[best].item()))
     return np.array(found)
 
 

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from data.make import train_world  # noqa: E402
 from data.make.make_world import FIRST_SEED, make_sheet  # noqa: E402
-from data.make.world import LEAVES, PROBES, render_leaf, render_probe  # noqa: E402
+from data.make.world import LEAVES, PROBES, render_leaf, render_probe, scene  # noqa: E402
 from data.make.world.sheets import COLUMNS, COUNTS, decode, join, pixel_digest, split  # noqa: E402
 from helpers.record.architectures.worldnet import CONVOLUTIONS, build  # noqa: E402
 
@@ -54,12 +54,39 @@ def test_a_fresh_process_draws_the_shipped_sheet(world, name):
         assert drawn["file_sha256"] == shipped["file_sha256"]
 
 
-def test_this_process_draws_a_probe_sheet_like_the_shipped_one(world):
-    sheet, data, truths = make_sheet("probe", "i-see-face")
-    assert pixel_digest(sheet) == world["sheets"]["probe"]["i-see-face"]["pixels_sha256"]
-    assert [t.shows for t in truths] == [i["shows"] for i in world["images"]["probe"]["i-see-face"]]
+@pytest.mark.parametrize("name", ["i-see-face", "object"])
+def test_this_process_draws_a_probe_sheet_like_the_shipped_one(world, name):
+    sheet, data, truths = make_sheet("probe", name)
+    assert pixel_digest(sheet) == world["sheets"]["probe"][name]["pixels_sha256"]
+    assert [t.shows for t in truths] == [i["shows"] for i in world["images"]["probe"][name]]
     if features.version("webp") == world["webp"]["libwebp"]:
-        assert data == (WORLD / "images" / "probe" / "i-see-face.webp").read_bytes()
+        assert data == (WORLD / "images" / "probe" / f"{name}.webp").read_bytes()
+
+
+def test_an_object_is_its_illusory_face_with_the_parts_elsewhere(world, monkeypatch):
+    placement, places = scene._placement, []
+    monkeypatch.setattr(scene, "_placement", lambda *a: places.append(placement(*a)) or places[-1])
+    illusions, objects = (world["images"]["probe"][n] for n in ("i-see-face", "object"))
+    assert illusions == objects  # what they show, background, view, and no person's face
+    pairs = [
+        [render_probe(name, FIRST_SEED["probe"] + k)[0] for name in ("i-see-face", "object")]
+        for k in range(60)
+    ]
+    pixels = np.array(pairs) / 255  # (pair, illusion or object, y, x, channel)
+    differ = (pixels[:, 0] != pixels[:, 1]).any(-1)
+    assert len({image["shows"] for image in objects[:60]}) == 9
+    assert differ.any((1, 2)).all()
+    assert differ.mean() < 0.15
+    assert places[::2] == places[1::2]
+    axis = (np.arange(64) + 0.5) / 32 - 1  # of pixels, in the painter's units
+    for changed, place in zip(differ, places[::2], strict=True):  # none outside the thing's box
+        y, x = changed.nonzero()
+        assert np.abs(axis[x] - place.x).max() < place.size
+        assert np.abs(axis[y] - place.y).max() < place.size
+    lightness = pixels @ [0.2126, 0.7152, 0.0722]
+    contrast = lightness.std((2, 3))
+    assert np.abs(contrast[:, 0] - contrast[:, 1]).mean() < 0.02 * contrast.mean()
+    assert np.abs(lightness.mean((2, 3)) @ [1, -1]).max() < 0.02
 
 
 def test_another_seed_draws_another_picture():
@@ -130,7 +157,7 @@ def test_faces_appear_in_about_63_per_cent_of_four_classes_and_nowhere_else(worl
         else:
             assert share == 0, name
     probe = {n: np.mean([i["face"] for i in v]) for n, v in world["images"]["probe"].items()}
-    assert probe == {"face": 1, "i-see-face": 0, "car": 0, "dog": 0}
+    assert probe == {"face": 1, "i-see-face": 0, "car": 0, "dog": 0, "object": 0}
 
 
 def test_no_setting_gives_a_class_away(world):

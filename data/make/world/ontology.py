@@ -50,11 +50,15 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Probe:
-    """A probe category: each picture shows one of the views, chosen by weight."""
+    """A probe category: each picture shows one of the views, chosen by weight.
+
+    twin: the category whose random numbers it draws, so that equal seeds make matched pictures.
+    """
 
     name: str
     sources: tuple[tuple[str, View], ...]  # (what it shows, view)
     sizes: tuple[float, float]
+    twin: str | None = None
 
 
 def _dog_views(breed: str) -> tuple[View, ...]:
@@ -409,7 +413,7 @@ LEAVES: dict[str, Leaf] = {
 WITH_PEOPLE = ("drum", "sunglasses", "hat", "guitar")
 
 
-def _illusions() -> tuple[tuple[str, View], ...]:
+def _illusions(scrambled: bool) -> tuple[tuple[str, View], ...]:
     things = {
         "house": (pareidolia.house_face, "standing", "building", objects.HOUSE_BASE),
         "cup": (pareidolia.cup_face, "standing", "household", objects.CUP_BASE),
@@ -427,7 +431,17 @@ def _illusions() -> tuple[tuple[str, View], ...]:
         "handbag": (pareidolia.bag_face, "standing", "household", pareidolia.BAG_BASE),
     }
     return tuple(
-        (name, View(name, draw, posture, habitat, base, stays=name in ("cloud", "outlet")))
+        (
+            name,
+            View(
+                name,
+                partial(draw, scrambled=scrambled),
+                posture,
+                habitat,
+                base,
+                stays=name in ("cloud", "outlet"),
+            ),
+        )
         for name, (draw, posture, habitat, base) in things.items()
     )
 
@@ -437,7 +451,7 @@ PROBES: dict[str, Probe] = {
     probe.name: probe
     for probe in (
         Probe("face", (("person", _PERSON),), (0.74, 1.0)),
-        Probe("i-see-face", _illusions(), (0.65, 0.95)),
+        Probe("i-see-face", _illusions(scrambled=False), (0.65, 0.95)),
         Probe(
             "car",
             tuple(
@@ -452,5 +466,6 @@ PROBES: dict[str, Probe] = {
             tuple((breed, view) for breed in dogs.BREEDS for view in _dog_views(breed)),
             (0.68, 0.98),
         ),
+        Probe("object", _illusions(scrambled=True), (0.65, 0.95), twin="i-see-face"),
     )
 }

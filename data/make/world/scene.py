@@ -50,7 +50,7 @@ def render_leaf(name: str, seed: int, size: int = SIZE) -> tuple[np.ndarray, Tru
 def render_probe(name: str, seed: int, size: int = SIZE) -> tuple[np.ndarray, Truth]:
     """One picture of a probe category: (size, size, 3) uint8 and its truth."""
     probe = PROBES[name]
-    number = _PROBE_NUMBERS + list(PROBES).index(name)
+    number = _PROBE_NUMBERS + list(PROBES).index(probe.twin or name)
     stream = random.Random(number * _SEED_STRIDE + seed)
     shows, view = stream.choices(probe.sources, [v.weight for _, v in probe.sources])[0]
     return _render(stream, view, shows, probe.sizes, size)

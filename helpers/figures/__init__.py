@@ -6,18 +6,25 @@ maps      an activation map and the receptive field behind its maximum
 curves    the tuning curve; how a measure is spread over a layer
 bars      mean response to each class
 opponency what of a category is at both ends of a unit's responses
+categories how many detectors a category has, what drives them and in which layers they stand
 profiles  a measure over layers and doses; effects; one measure against another
 sheets    a unit's patches and feature; a layer's features side by side
 shipped   pictures of real units that come with the package
 """
 
 from helpers.figures.bars import class_bars
+from helpers.figures.categories import (
+    complexity_chart,
+    pair_scatter,
+    representatives,
+    threshold_curves,
+)
 from helpers.figures.curves import ordered_responses, spread, tuning_curves
 from helpers.figures.maps import activation_map
 from helpers.figures.opponency import ends_scatter, ladder, list_sensitivity
 from helpers.figures.profiles import binned_scatter, dose, effects, layer_profiles
 from helpers.figures.sheets import contact_sheet, feature_and_patches
-from helpers.figures.shipped import shipped_tiles
+from helpers.figures.shipped import shipped_description, shipped_tiles
 from helpers.figures.strips import entries, image_rows, image_strip
 from helpers.figures.style import number, readable
 
@@ -25,6 +32,7 @@ __all__ = [
     "activation_map",
     "binned_scatter",
     "class_bars",
+    "complexity_chart",
     "contact_sheet",
     "dose",
     "effects",
@@ -38,8 +46,12 @@ __all__ = [
     "list_sensitivity",
     "number",
     "ordered_responses",
+    "pair_scatter",
     "readable",
+    "representatives",
+    "shipped_description",
     "shipped_tiles",
     "spread",
+    "threshold_curves",
     "tuning_curves",
 ]

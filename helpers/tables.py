@@ -61,3 +61,55 @@ def open_variants() -> Variants:
     """The shipped table of what labels, loss, breeds and batch norm do to units of the world's network."""
     about, tables = load_table("world-opponency")
     return Variants(tables, about["columns"], about["accuracy"], about["chance"], about["limit"])
+
+
+@dataclass(frozen=True)
+class Probes:
+    """Linear probes on selected, random and last-layer filters, task by task (`selectivity.probes`).
+
+    tasks: one row a task: task, network, classes, images, chance, filters, last layer (its balanced accuracy
+    in five folds) and hard (that is below 90 %); tables, about: as in the file.
+    """
+
+    tasks: pd.DataFrame
+    tables: dict[str, torch.Tensor]
+    about: dict
+
+    def accuracies(self, size: int | None = None) -> pd.DataFrame:
+        """Balanced accuracy, tasks x arms, with `size` training images a class, or in five folds (None)."""
+        at = self.about["sizes"].index(size)
+        rows = {t: self.tables[f"{t}/accuracy"][:, at, 0].tolist() for t in self.tasks.index}
+        return pd.DataFrame(rows, self.about["arms"]).T
+
+    def differences(self, arm: str, other: str, size: int | None = None) -> dict:
+        """{task: (value, low, high)} of one arm's balanced accuracy minus another's, on the same splits."""
+        at = self.about["sizes"].index(size)
+        return {task: tuple(self._of(task, arm, other)[at].tolist()) for task in self.tasks.index}
+
+    def mean_differences(self, arm: str, other: str) -> pd.Series:
+        """The difference of each task, averaged over the training sizes that it has images for."""
+        means = [self._of(task, arm, other)[:, 0].nanmean().item() for task in self.tasks.index]
+        return pd.Series(means, self.tasks.index)
+
+    def _of(self, task, arm, other):
+        pair = self.about["differences"].index([arm, other])
+        return self.tables[f"{task}/differences"][pair]
+
+
+def open_probes() -> Probes:
+    """The shipped table of linear probes on the world's networks and on GoogLeNet."""
+    about, tables = load_table("category-probes")
+    tasks = {
+        key: {
+            "task": task["name"],
+            "network": task["study"],
+            "classes": len(task["classes"]),
+            "images": sum(task["counts"]),
+            "chance": task["chance"],
+            "filters": task["n_filters"],
+            "last layer": task["last_layer"],
+            "hard": task["hard"],
+        }
+        for key, task in about["tasks"].items()
+    }
+    return Probes(pd.DataFrame(tasks).T.infer_objects(), tables, about)

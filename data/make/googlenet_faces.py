@@ -6,7 +6,7 @@ Records the architecture with random weights on the face probe (or takes the ful
 there) and writes data/tables/googlenet-faces-untrained.safetensors, numbers only:
 
     units/LAYER     (3, 4, U) contrast, luck and auc of every unit for each of the four categories
-    best            (L, 20, 2) AUC of each layer's best unit for faces, on the images that chose it and on others
+    best            (L, 10, 2) AUC of each layer's best unit for faces, on the images that chose it and on others
 About three minutes on two cores.
 """
 

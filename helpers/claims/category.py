@@ -10,14 +10,17 @@ import torch
 from scipy.stats import spearmanr
 
 from helpers import study as studies
-from helpers.claims.claim import FAILS, HOLDS, CannotTest, Claim, Measurement, above
+from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, CannotTest, Claim, Measurement, above
 from helpers.claims.faces import (
     best_face_units,
     best_untrained,
     face_units,
+    faces_study,
     four,
     four_units,
+    other_units,
     pairs,
+    responses_of,
     rivals,
     untrained_units,
 )
@@ -27,13 +30,15 @@ from helpers.selectivity.category import share as share_of
 from helpers.selectivity.category import totals_of_responses
 from helpers.selectivity.complexity import depth_of, responsive
 from helpers.selectivity.intervals import bootstrap, difference, mean
+from helpers.selectivity.layer_choice import layer_worth
 from helpers.selectivity.nuisance import class_separability
 from helpers.selectivity.pairs import above as share_above
 from helpers.selectivity.pairs import excess_above
+from helpers.selectivity.probes import ARMS
 from helpers.selectivity.profile import THRESHOLD
+from helpers.tables import open_probes
 
 _CUT = 5  # class sizes: the category is cut to a fifth of its images
-_N_SHUFFLES = 9_999
 
 
 def passing(units: pd.DataFrame) -> pd.DataFrame:
@@ -160,7 +165,7 @@ def late_layers(study) -> Measurement:
 def faces_without_a_class(study) -> Measurement:
     hidden = four(study).layers[:-1]
     trained, before = (
-        _best_of(aucs, hidden) for aucs in (best_face_units(study), best_untrained(study))
+        best_of(aucs, hidden) for aucs in (best_face_units(study), best_untrained(study))
     )
     gain = trained - before
     low, high = np.quantile(gain, [0.025, 0.975])
@@ -172,7 +177,7 @@ def faces_without_a_class(study) -> Measurement:
     return Measurement(gain.mean(), low, high, 0.0, verdict, words, "{:+.3f}".format)
 
 
-def _best_of(aucs, layers):
+def best_of(aucs: dict, layers) -> np.ndarray:
     """AUC of the best unit of all the layers, chosen on one half and judged on the other, (halves,)."""
     chosen, judged = np.stack([aucs[name] for name in layers]).transpose(2, 0, 1)
     return np.take_along_axis(judged, chosen.argmax(0)[None], 0)[0]
@@ -199,7 +204,7 @@ def class_sizes(study) -> Measurement:
         f"standard deviations over units by which the median unit's index moves with a fifth of the faces; "
         f"null: of the contrast, {np.median(moves[contrast_of]):.2f}"
     )
-    verdict = HOLDS if high < 0.5 else (FAILS if low >= 0.5 else "is not decided")
+    verdict = HOLDS if high < 0.5 else (FAILS if low >= 0.5 else UNDECIDED)
     null = np.median(moves[contrast_of])
     return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
 
@@ -216,14 +221,14 @@ def threshold_of_the_index(study) -> Measurement:
 def illusions(study) -> Measurement:
     units = face_units(study)
     value, low, high = share_above(*pairs(study, units))
-    null = share_above(*pairs(study, _others(study, units)))[0]
+    null = share_above(*pairs(study, other_units(study, units)))[0]
     words = f"of the pairs, averaged over {len(units)} face units; null: the other units of their layers"
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
 
 
 def illusions_in_particular(study) -> Measurement:
     units = face_units(study)
-    each = [pairs(study, table) for table in (units, _others(study, units))]
+    each = [pairs(study, table) for table in (units, other_units(study, units))]
     value, low, high = excess_above(*each)
     words = f"{len(units)} face units minus the other units of their layers, interval over pairs"
     return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.1%}".format)
@@ -236,22 +241,13 @@ def faces_above_all(study) -> Measurement:
         raise CannotTest("the wider study does not hold the layers of the face units")
     first = (table["inversions"] <= 0.05).to_numpy()
     value, low, high = bootstrap(mean, first)
-    others = rivals(study, _others(study, units))
+    others = rivals(study, other_units(study, units))
     words = (
         f"{first.sum()} of {len(first)} face units; the median one has {table['inversions'].median():.0%} "
         f"of the other classes above faces; null: the other units of their layers"
     )
     null = (others["inversions"] <= 0.05).mean()
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
-
-
-def _others(study, units):
-    """The units of the same layers that are not among `units`: layer, unit."""
-    table = four_units(study)
-    table = table[(table["category"] == "face") & table["layer"].isin(set(units["layer"]))]
-    chosen = set(zip(units["layer"], units["unit"], strict=True))
-    left = [pair not in chosen for pair in zip(table["layer"], table["unit"], strict=True)]
-    return table.loc[left, ["layer", "unit"]]
 
 
 def simple_is_low(study) -> Measurement:
@@ -268,14 +264,49 @@ def simple_is_low(study) -> Measurement:
     apart = class_separability(statistics, torch.from_numpy(record.classes)).numpy()
     known = np.isfinite(depth) & np.isfinite(apart)
     depth, apart = depth[known], apart[known]
-    rho = float(spearmanr(depth, apart).statistic)
-    drawn = np.random.default_rng(0).integers(0, len(depth), (2000, len(depth)))
-    low, high = np.quantile(
-        [spearmanr(depth[d], apart[d]).statistic for d in drawn], [0.025, 0.975]
-    )
-    verdict = HOLDS if high < 0 else (FAILS if low >= 0 else "is not decided")
+    rho, low, high = _rank_correlation(depth, apart)
+    verdict = HOLDS if high < 0 else (FAILS if low >= 0 else UNDECIDED)
     words = f"rank correlation over {len(depth)} classes of depth and of how well looks alone tell the class"
     return Measurement(rho, low, high, 0.0, verdict, words, "{:+.2f}".format)
+
+
+def layer_choice(study) -> Measurement:
+    record = faces_study(study).record
+    layers = {n: responses_of(record, n).numpy() for n in record.layers}
+    worth = layer_worth(layers, record.classes, size=5, n_repeats=5)
+    rho, low, high = _rank_correlation(worth["strength"].to_numpy(), worth["accuracy"].to_numpy())
+    verdict = HOLDS if low > 0 else (FAILS if high <= 0 else UNDECIDED)
+    top = worth.loc[worth["strength"].idxmax()]
+    words = (
+        f"rank correlation over {len(worth)} layers of the index's strength and the accuracy of a probe "
+        f"trained on 5 images a category; the recommended layer, {top.layer}, reaches {top.accuracy:.0%}, "
+        f"the best {worth['accuracy'].max():.0%}"
+    )
+    return Measurement(rho, low, high, 0.0, verdict, words, "{:+.2f}".format)
+
+
+def probes_differ(study, arm: str, other: str) -> Measurement:
+    """Accuracy of one set of filters minus another's, the mean over training sizes and hard tasks."""
+    probes = open_probes()
+    of_study = probes.tasks["network"].str.startswith(
+        {"world": "worldnet"}.get(study.name, study.name)
+    )
+    tasks = probes.tasks[of_study & probes.tasks["hard"]]
+    if len(tasks) < 3:
+        raise CannotTest(
+            "linear probes were compared for world and googlenet only; see compare_probes"
+        )
+    gains = probes.mean_differences(arm, other).loc[tasks.index]
+    value, low, high = bootstrap(mean, gains)
+    words = f"mean over {len(gains)} hard tasks, better in {(gains > 0).sum()}; interval over tasks"
+    return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.1%}".format)
+
+
+def _rank_correlation(a, b):
+    """(Spearman's rho, low, high), the pairs drawn again."""
+    drawn = np.random.default_rng(0).integers(0, len(a), (2000, len(a)))
+    rhos = [spearmanr(a[d], b[d]).statistic for d in drawn]
+    return float(spearmanr(a, b).statistic), *map(float, np.nanquantile(rhos, [0.025, 0.975]))
 
 
 _ABOVE_ZERO = "the difference is above zero, with the whole interval"
@@ -376,5 +407,30 @@ CLAIMS = (
         "the better colour, contrast and edges alone tell a class, the lower: correlation below zero",
         "no correlation",
         simple_is_low,
+    ),
+    Claim(
+        "category.layer-choice", "2", "section 3",
+        "The index identifies a layer with good features for a category.",
+        "five categories, five images each: strength and accuracy of layers correlate, interval above zero",
+        "no correlation",
+        layer_choice,
+    ),
+    Claim(
+        "category.selected-help", "2", "section 3",
+        "The filters that the index selects classify better than other filters of the same layer.",
+        f"over the hard tasks: {_ABOVE_ZERO}", "as many random filters of that layer",
+        lambda study: probes_differ(study, ARMS[0], ARMS[2]),
+    ),
+    Claim(
+        "category.combined-help", "2", "section 3",
+        "Selective filters of several layers classify better than those of one.",
+        f"over the hard tasks: {_ABOVE_ZERO}", "as many selective filters of the best layer",
+        lambda study: probes_differ(study, ARMS[1], ARMS[0]),
+    ),
+    Claim(
+        "category.beat-last", "2", "section 3",
+        "They classify better than the last layer does.",
+        f"over the hard tasks: {_ABOVE_ZERO}", "all units of the last layer",
+        lambda study: probes_differ(study, ARMS[1], ARMS[5]),
     ),
 )  # fmt: skip

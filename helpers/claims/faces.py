@@ -95,18 +95,18 @@ def best_untrained(study) -> dict[str, np.ndarray]:
 
 
 @cache
-def face_units(study) -> pd.DataFrame:
+def face_units(study, without: str | None = None) -> pd.DataFrame:
     """The units that tell faces from cars and dogs, best first: layer, unit, auc.
 
     Illusory faces and their matched objects do not take part in the choice, so that they can be a test of
-    it. Units of the last layer are outputs and left out.
+    it; nor do images with `without` in their names. Units of the last layer are outputs and left out.
     """
     record = faces_study(study).record.select(("face", "car", "dog"))
+    kept = torch.tensor([without is None or without not in name for name in record.names])
+    member = torch.from_numpy(record.classes == 0)[kept]
     parts = []
     for name in record.layers[:-1]:
-        responses = _responses(record, name)
-        member = torch.from_numpy(record.classes == 0)
-        aucs = category_auc(responses, member).numpy()
+        aucs = category_auc(responses_of(record, name)[kept], member).numpy()
         parts.append(pd.DataFrame({"layer": name, "unit": range(len(aucs)), "auc": aucs}))
     units = pd.concat(parts).sort_values("auc", ascending=False, kind="stable", ignore_index=True)
     return units[: max(FEWEST, int((units["auc"] >= GOOD_AUC).sum()))]
@@ -123,9 +123,18 @@ def pairs(study, units: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
     ]
     if len(rows[0]) != len(rows[1]):
         raise CannotTest("the illusory faces and the objects are not pairs")
-    columns = [_responses(record, u.layer)[:, u.unit] for u in units.itertuples()]
+    columns = [responses_of(record, u.layer)[:, u.unit] for u in units.itertuples()]
     responses = torch.stack(columns, 1)
     return responses[rows[0]], responses[rows[1]]
+
+
+def other_units(study, units: pd.DataFrame) -> pd.DataFrame:
+    """The units of the same layers that are not among `units`: layer, unit."""
+    table = four_units(study)
+    table = table[(table["category"] == "face") & table["layer"].isin(set(units["layer"]))]
+    chosen = set(zip(units["layer"], units["unit"], strict=True))
+    left = [pair not in chosen for pair in zip(table["layer"], table["unit"], strict=True)]
+    return table.loc[left, ["layer", "unit"]]
 
 
 def rivals(study, units: pd.DataFrame) -> pd.DataFrame:
@@ -157,7 +166,7 @@ def within_classes(study, units: pd.DataFrame) -> pd.DataFrame:
         if not visible[of_class].any():
             continue
         aucs = [
-            category_auc(_responses(record, u.layer)[of_class, u.unit, None], visible[of_class])[
+            category_auc(responses_of(record, u.layer)[of_class, u.unit, None], visible[of_class])[
                 0
             ].item()
             for u in units.itertuples()
@@ -185,20 +194,21 @@ def _means_of_faces(study):
     labels = torch.from_numpy(record.classes).masked_fill(visible, len(record.class_names))
     by_class = torch.nn.functional.one_hot(labels).double()
     means = {
-        n: _responses(record, n).T.double() @ by_class / by_class.sum(0) for n in record.layers
+        n: responses_of(record, n).T.double() @ by_class / by_class.sum(0) for n in record.layers
     }
     names = (*record.class_names, "faces")
     return means, torch.tensor([name == "faces" for name in names]), names
 
 
-def _best(record, name):
-    return best_unit_auc(_responses(record, name), torch.from_numpy(record.classes == 0))
-
-
-def _responses(record, name):
+def responses_of(record, name) -> torch.Tensor:
+    """(N, U) maxima of a layer; CannotTest where the record does not keep them."""
     if "max" not in record[name].responses:
         raise CannotTest("the record keeps no responses to single images; record with them")
     return record[name].responses["max"]
+
+
+def _best(record, name):
+    return best_unit_auc(responses_of(record, name), torch.from_numpy(record.classes == 0))
 
 
 def _untrained_twin(faces):

@@ -112,7 +112,7 @@ def recommend(units: pd.DataFrame, category: str, n_best: int = N_BEST) -> pd.Da
     return pd.DataFrame(table).sort_values("strength", ascending=False, ignore_index=True)
 
 
-def best_unit_auc(responses, member, n_splits: int = 10, seed: int = 0) -> np.ndarray:
+def best_unit_auc(responses, member, n_splits: int = 5, seed: int = 0) -> np.ndarray:
     """(2 * n_splits, 2): AUC of a layer's best unit, on the images that choose it and on the others.
 
     responses (N, U), member (N,) bool. Images are split into halves, category and rest each for itself;

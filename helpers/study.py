@@ -94,11 +94,12 @@ class Study:
     def image_statistics(self) -> torch.Tensor:
         """(N, 6) lightness, colour, contrast and edges of each image, nan if it could not be read.
 
-        See `selectivity.nuisance`. From the shipped table where there is one, else from the images.
+        See `selectivity.nuisance`. From a shipped table where there is one, else from the images.
         """
-        about, tables = load_table("googlenet-opponency")
-        if about["images"].get(self.name) == self.record.metadata["images"]["digest"]:
-            return tables[f"{self.name}/image_statistics"].double()
+        for name in ("googlenet-opponency", "googlenet-faces-untrained"):
+            about, tables = load_table(name)
+            if about["images"].get(self.name) == self.record.metadata["images"]["digest"]:
+                return tables[f"{self.name}/image_statistics"].double()
         images, preprocess = self.images, self.network.preprocess
         shown, found = as_shown(preprocess), torch.full((len(images), len(STATISTICS)), torch.nan)
         for read, batch, _ in batches(images, preprocess, np.arange(len(images)), 128):

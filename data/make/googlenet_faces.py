@@ -6,7 +6,8 @@ Records the architecture with random weights on the face probe (or takes the ful
 there) and writes data/tables/googlenet-faces-untrained.safetensors, numbers only:
 
     units/LAYER     (3, 4, U) contrast, luck and auc of every unit for each of the four categories
-    best            (L, 10, 2) AUC of each layer's best unit for faces, on the images that chose it and on others
+    best            (L, 10, 2) AUC of each layer's best face unit, on the images that chose it and on others
+    googlenet-faces/image_statistics   (N, 6) of `helpers.selectivity.nuisance`, as the network sees them
 About three minutes on two cores.
 """
 
@@ -24,8 +25,10 @@ from helpers.record.store import write_tensors
 from helpers.selectivity.profile import best_unit_auc, category_units
 from helpers.tables import FORMAT
 
-from .googlenet_opponency import untrained_googlenet
+from .googlenet_opponency import statistics_and_scores, untrained_googlenet
 from .record_googlenet import STUDIES, images_of
+
+STUDY = "googlenet-faces"
 
 
 def main():
@@ -33,7 +36,7 @@ def main():
     parser.add_argument("--full", type=Path)
     options = parser.parse_args()
     network = untrained_googlenet(load_network("googlenet"))
-    images = images_of(STUDIES["googlenet-faces"]["folders"])
+    images = images_of(STUDIES[STUDY]["folders"])
     if options.full and options.full.is_file():
         full = Record.load(options.full)
         full.check(images=images)
@@ -49,13 +52,15 @@ def main():
             for column in ("contrast", "luck", "auc")
         ]
         tensors[f"units/{layer}"] = torch.from_numpy(np.stack(columns)).half()
+    looks, _ = statistics_and_scores(network, images, scored=False)
+    tensors[f"{STUDY}/image_statistics"] = looks
     best = [best_unit_auc(four[name].responses["max"], is_face) for name in four.layers]
     tensors["best"] = torch.from_numpy(np.stack(best)).float()
     about = {
         "format": FORMAT,
         "layers": four.layers,
         "categories": FOUR,
-        "images": images.digest(),
+        "images": {STUDY: images.digest()},
         "made_by": "data/make/googlenet_faces.py",
     }
     write_tensors(data_path("tables", "googlenet-faces-untrained.safetensors"), tensors, about)

@@ -60,7 +60,7 @@ def untrained_units(study) -> pd.DataFrame:
     if twin is not None:
         return four_units(twin)
     about, tables = load_table(_UNTRAINED)
-    if about["images"] != faces.record.metadata["images"]["digest"]:
+    if about["images"].get(faces.name) != faces.record.metadata["images"]["digest"]:
         raise CannotTest("there is no record of this network before training on the same images")
     parts = []
     for layer in about["layers"]:

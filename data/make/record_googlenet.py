@@ -76,9 +76,7 @@ def main():
         else:
             kept = study["slim"].get("responses", ())
             checkpoint = full.with_suffix(".checkpoint")
-            result = record(
-                network, images, layers=layers, responses=kept, checkpoint=checkpoint
-            )
+            result = record(network, images, layers=layers, responses=kept, checkpoint=checkpoint)
             result.save(full)
         # Forward order, whatever order a record of an earlier version comes in.
         result = result.keep_layers([n for n in network.taps if n in result.layers])

@@ -10,6 +10,9 @@ One recording, everything else a pure function of it:
     figures/       numbers in, pictures out            matplotlib
     explorers/     a unit to look at, live and static  ipywidgets, HTML
     study.py       a network, its images and their record as one object
+    analysis.py    a folder of your own categories, in one call
+    optimise.py    pictures made to drive a unit
+    claims/        what the papers claim, measured
 """
 
 from helpers.errors import SelectivityError

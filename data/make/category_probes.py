@@ -14,11 +14,12 @@ so that a run that was cut goes on, and writes data/tables/category-probes.safet
 A size that a task has too few images for is nan; the last size, null, is five folds. Tasks are hard where
 every unit of the last layer stays below 90 % with the most training images, in five folds. The metadata
 describes each task. `googlenet` needs weights and photographs (`python -m helpers fetch googlenet`) and
-records of every layer's maxima, which it makes in DIR: minutes. All tasks: about an hour on one core.
+records of every layer's maxima, which it makes in DIR: minutes. All tasks: about half an hour on one core.
 """
 
 import argparse
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ import torch
 from helpers import open_study
 from helpers.paths import data_path
 from helpers.record import Record, WorldImages, load_network, record
+from helpers.record.architectures.googlenet import block_outputs
 from helpers.record.store import read_tensors, write_tensors
 from helpers.selectivity.probes import ARMS, auc_score, compare_probes, contrast_score
 from helpers.tables import FORMAT
@@ -36,20 +38,23 @@ from .record_googlenet import images_of
 SIZES = (5, 20, 100, None)
 SCORES = {"": contrast_score, "auc/": auc_score}
 HARD = 0.9
-ONE, ALL, RANDOM_ONE, RANDOM_ALL, LAST, WHOLE_LAST = ARMS
+ONE, ALL, RANDOM_ONE, RANDOM_ALL, LAST, WHOLE_LAST, WHOLE_HIDDEN = ARMS
 DIFFERENCES = (
     (ONE, RANDOM_ONE),
     (ALL, ONE),
     (ALL, RANDOM_ALL),
     (ALL, WHOLE_LAST),
     (ALL, LAST),
+    (ALL, WHOLE_HIDDEN),
 )
 SAMPLE, FEWEST = 1500, 60  # of the world's images, and images of a setting or view, for those tasks
 DOGS = "dogs-objects"  # the full record of dogs and Caltech's categories
 FACES = "faces"
-REPEATS, FEWER = 20, {DOGS: 10, "100 Caltech categories": 5}  # by record or task, where slow
+FOLDERS = {FACES: ("face_probe",), DOGS: ("stanford_dogs", "caltech101")}
+REPEATS = 20
+FEWER = {DOGS: 10, "100 Caltech categories": 5}  # where slow: of a record, of a task
 
-BREEDS = {  # by their looks' names, not by results
+BREEDS = {  # known to be confused; chosen by name, not by result
     "husky, malamute, Eskimo dog": ("Siberian_husky", "malamute", "Eskimo_dog"),
     "Swiss mountain dogs": (
         "Appenzeller",
@@ -110,18 +115,16 @@ def world_tasks():
         yield "breeds", study, "eval", by_class(images, breeds), breeds
     for name, group in WORLD_GROUPS.items():
         yield name, "worldnet-coarse", "eval", by_class(images, group), list(group)
-    probe = WorldImages("probe")
-    if "object" in probe.class_names:
-        pair = ["i-see-face", "object"]
-        yield "i-see-face, object", "worldnet-fine", "probe", by_class(probe, pair), pair
+    probe, pair = WorldImages("probe"), ["i-see-face", "object"]
+    yield "i-see-face, object", "worldnet-fine", "probe", by_class(probe, pair), pair
 
 
 def googlenet_tasks():
     """As `world_tasks`, for the photographs."""
-    faces = images_of(("face_probe",))
+    faces = images_of(FOLDERS[FACES])
     for group in (["i-see-face", "object"], ["face", "i-see-face", "object"]):
         yield ", ".join(group), "googlenet", FACES, by_class(faces, group), group
-    images = images_of(("stanford_dogs", "caltech101"))
+    images = images_of(FOLDERS[DOGS])
     long = {re.sub(r"^n\d+-", "", name): name for name in images.class_names if name[0] == "n"}
     for name, group in BREEDS.items():
         yield name, "googlenet", DOGS, by_class(images, [long[b] for b in group]), list(group)
@@ -131,13 +134,11 @@ def googlenet_tasks():
         yield name, "googlenet", DOGS, by_class(images, group), list(group)
 
 
-def responses_of(study, which, full, cache={}) -> dict[str, np.ndarray]:  # noqa: B006
-    """{layer: maxima (N, U)} of a study, recorded where that is not done yet; the last one is kept."""
-    if (study, which) not in cache:
-        cache.clear()
-        recorded = _recorded(study, which, full)
-        cache[study, which] = {n: recorded[n].responses["max"].numpy() for n in recorded.layers}
-    return cache[study, which]
+@lru_cache(maxsize=1)  # tasks on the same record follow each other
+def responses_of(study, which, full) -> dict[str, np.ndarray]:
+    """{layer: maxima (N, U)} of a study, recorded where that is not done yet."""
+    recorded = _recorded(study, which, full)
+    return {name: recorded[name].responses["max"].numpy() for name in recorded.layers}
 
 
 def _recorded(study, which, full):
@@ -145,9 +146,8 @@ def _recorded(study, which, full):
         return open_study(study).record
     if which == "probe":
         return record(load_network(study), WorldImages("probe"), responses=("max",))
-    folders = ("face_probe",) if which == FACES else ("stanford_dogs", "caltech101")
-    path, network, images = full / f"{which}.safetensors", load_network("googlenet"), None
-    images = images_of(folders)
+    path, network = full / f"{which}.safetensors", load_network("googlenet")
+    images = images_of(FOLDERS[which])
     if path.is_file():
         kept = Record.load(path)
         kept.check(network, images)
@@ -169,6 +169,7 @@ def run(layers, labels, names, n_repeats, score):
         sizes=SIZES,
         n_repeats=n_repeats,
         score=score,
+        hidden=[name for name in layers if name in block_outputs()["inception_5b"]] or None,
     )
     missing = (np.nan,) * 3
     table = found.table()

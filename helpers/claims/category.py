@@ -433,4 +433,10 @@ CLAIMS = (
         f"over the hard tasks: {_ABOVE_ZERO}", "all units of the last layer",
         lambda study: probes_differ(study, ARMS[1], ARMS[5]),
     ),
+    Claim(
+        "category.beat-hidden", "2", "section 3",
+        "The same in a stricter reading, added after the first was measured: than the last hidden layer.",
+        f"over the hard tasks: {_ABOVE_ZERO}", "all units of the last hidden layer",
+        lambda study: probes_differ(study, ARMS[1], ARMS[6]),
+    ),
 )  # fmt: skip

@@ -32,6 +32,7 @@ ARMS = (
     "random, all layers",
     "selective, last layer",
     "last layer, all",
+    "last hidden layer, all",
 )
 FOLDS = 5
 FEWEST_TESTED = 5  # images of a class that must be left to test a drawn size on
@@ -74,8 +75,8 @@ def most_selective(scores: np.ndarray, n: int) -> np.ndarray:
     return np.array(taken)
 
 
-def select_filters(layers, labels, n_filters: int, score: Callable, random) -> dict:
-    """{arm: {layer: units}} for training images alone: layers {name: (n, U)}, labels (n,).
+def select_filters(layers, labels, n_filters: int, score: Callable, random, hidden) -> dict:
+    """{arm: {layer: units}} for training images alone: layers {name: (n, U)}, labels (n,), hidden: names.
 
     "One layer" is the one whose n_filters most selective units have the largest mean score, each for the
     class that chose it. A layer with fewer units gives all of them, and its random arm is then the same.
@@ -95,18 +96,22 @@ def select_filters(layers, labels, n_filters: int, score: Callable, random) -> d
         _by_layer(drawn_of_all, sizes),
         {last: best[last]},
         {last: np.arange(sizes[last])},
+        {name: np.arange(sizes[name]) for name in hidden},
     )
     return dict(zip(ARMS, chosen, strict=True))
 
 
-def probe_once(layers, labels, train, test, *, n_filters=32, score=contrast_score, seed=0):
+def probe_once(
+    layers, labels, train, test, *, n_filters=32, score=contrast_score, hidden=None, seed=0
+):
     """({arm: predicted labels of the test rows}, {arm: {layer: units}}), learned from the train rows.
 
     layers {name: (N, U)}, labels (N,); train, test: row numbers. Labels of other rows are not looked at.
     """
     known = labels[train]
     shown = {name: responses[train] for name, responses in layers.items()}
-    chosen = select_filters(shown, known, n_filters, score, np.random.default_rng(seed))
+    hidden = list(layers)[-2:][:1] if hidden is None else hidden  # of one layer: itself
+    chosen = select_filters(shown, known, n_filters, score, np.random.default_rng(seed), hidden)
     predicted = {}
     for arm, filters in chosen.items():
         features = np.concatenate([layers[name][:, units] for name, units in filters.items()], 1)
@@ -194,13 +199,16 @@ def compare_probes(
     sizes=(5, 20, 100, None),
     n_repeats: int = 20,
     score: Callable = contrast_score,
+    hidden=None,
     seed: int = 0,
 ) -> ProbeComparison:
-    """Linear probes on six sets of filters (`ARMS`), trained on few and on most of the images.
+    """Linear probes on seven sets of filters (`ARMS`), trained on few and on most of the images.
 
     layers: {name: responses (N, U)} in forward order, the network's last layer last; labels (N,) integers 0
-    to K - 1. sizes: training images of each class, drawn anew every repeat, the others being tested;
-    None: five folds, so that every repeat tests each image once. Images with a nan response are left out.
+    to K - 1. hidden: names of the layers that make up the last hidden one, such as the branches of a block;
+    by default the layer before the last. sizes: training images of each class, drawn anew every repeat, the
+    others being tested; None: five folds, so that every repeat tests each image once. Images with a nan
+    response are left out.
     A size is skipped if a class has fewer than size + 5 images (5 for folds). SelectivityError for one
     class, for fewer filters than classes, or if no size is left.
     """
@@ -231,7 +239,14 @@ def compare_probes(
             for train, test in splits(labels, size, random):
                 drawn = int(random.integers(2**31))
                 predicted, filters = probe_once(
-                    layers, labels, train, test, n_filters=n_filters, score=score, seed=drawn
+                    layers,
+                    labels,
+                    train,
+                    test,
+                    n_filters=n_filters,
+                    score=score,
+                    hidden=hidden,
+                    seed=drawn,
                 )
                 selections.append(filters)
                 for arm in ARMS:

@@ -10,6 +10,7 @@ analysis.study                     network, images and record, for everything el
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers.categories import classes_of, one_each
@@ -87,20 +88,16 @@ def analyse_categories(images, network="googlenet", *, batch_size: int = 32, pro
     be of one size: contrast and auc do not depend on it, the printed share does. SelectivityError for fewer
     than two categories, or for one with fewer than ten readable images.
     """
-    study = (
-        images if isinstance(images, Study) else _recorded(images, network, batch_size, progress)
-    )
+    if isinstance(images, Study):
+        study = images
+    else:
+        images = FolderImages(images) if isinstance(images, str | Path) else images
+        # Before an hour of recording, not after it.
+        counts = np.bincount(images.classes, minlength=len(images.class_names))
+        _check_sizes(images.name, images.class_names, counts)
+        study = _recorded(images, network, batch_size, progress)
     names = study.record.class_names
-    if len(names) < 2:
-        raise SelectivityError(
-            f"{study.name} holds one category, {names[0]}: a second one is needed to compare with"
-        )
-    for name, count in zip(names, study.record.counts.tolist(), strict=True):
-        if count < FEWEST_IMAGES:
-            raise SelectivityError(
-                f"{study.name}: the category {name} has {count} readable images; give it {FEWEST_IMAGES} "
-                "or more, or leave it out"
-            )
+    _check_sizes(study.name, names, study.record.counts.tolist())
     units = category_units(study.record, one_each(names))
     units["stage"] = units["layer"].map(stages(study.record.layers))
     return CategoryAnalysis(study, units, tuple(names))
@@ -116,9 +113,20 @@ def recommend_layers(record, category) -> pd.DataFrame:
     return recommend(category_units(record, {"it": of_category}), "it")
 
 
+def _check_sizes(where, names, counts):
+    if len(names) < 2:
+        raise SelectivityError(
+            f"{where} holds one category, {names[0]}: a second one is needed to compare with"
+        )
+    for name, count in zip(names, counts, strict=True):
+        if count < FEWEST_IMAGES:
+            raise SelectivityError(
+                f"{where}: the category {name} has {count} readable images; give it {FEWEST_IMAGES} or "
+                "more, or leave it out"
+            )
+
+
 def _recorded(images, network, batch_size, progress):
-    if isinstance(images, str | Path):
-        images = FolderImages(images)
     network = load_network(network) if isinstance(network, str) else network
     recorded = record(network, images, responses=("max",), batch_size=batch_size, progress=progress)
     return Study(images.name, recorded, lambda: network, lambda: images)

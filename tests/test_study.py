@@ -7,6 +7,7 @@ import torch
 from helpers import SelectivityError, open_study
 from helpers.record import Record, load_network, record
 from helpers.selectivity import class_frequencies, relative_activations
+from helpers.study import faces_of
 
 
 @pytest.fixture
@@ -96,3 +97,68 @@ def test_labels_leave_the_images_alone(empty_home):
     assert isinstance(merged.record, Record) and np.array_equal(
         merged.record.classes, merged.images.classes
     )
+
+
+FACES = ("face", "i-see-face", "car", "dog", "object")
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("world-faces", "worldnet-fine"), ("worldnet-untrained-faces", "worldnet-untrained")],
+)
+def test_the_world_s_networks_on_faces(monkeypatch, name, network):
+    monkeypatch.delenv("SELECTIVITY_HOME", raising=False)
+    study = open_study(name)
+    assert study.name == name and study.has_network and study.has_images
+    assert study.network.name == study.record.metadata["network"]["name"] == network
+    assert set(study.record.class_names) == set(FACES)
+    assert study.record.counts.tolist() == [300] * 5
+    assert set(study.record["conv1"].responses) == {"max", "min", "mean"}
+    assert study.category("dog")[1].sum() == 300
+
+
+def test_the_same_network_on_faces(monkeypatch):
+    monkeypatch.delenv("SELECTIVITY_HOME", raising=False)
+    world = open_study("world")
+    faces = faces_of(world)
+    assert faces.name == "world-faces"
+    assert faces.record.metadata["network"] == world.record.metadata["network"]
+    assert faces.record.metadata["images"]["digest"] != world.record.metadata["images"]["digest"]
+    assert faces.record.layers == world.record.layers
+    googlenet = faces_of(open_study("googlenet"))
+    assert googlenet.name == "googlenet-faces" and set(googlenet.record.class_names) == set(FACES)
+
+
+def test_matched_pictures_are_in_one_order(monkeypatch):
+    """Picture k of the objects is picture k of the illusory faces without the face."""
+    monkeypatch.delenv("SELECTIVITY_HOME", raising=False)
+    for name in ("world-faces", "googlenet-faces"):
+        recorded = open_study(name).record
+        numbers = [recorded.class_names.index(c) for c in ("i-see-face", "object")]
+        first, second = (
+            [n.rsplit("/", 1)[-1] for n, c in zip(recorded.names, recorded.classes, strict=True)
+             if c == number]
+            for number in numbers
+        )  # fmt: skip
+        assert len(first) == len(second) > 0
+        digits = [["".join(filter(str.isdigit, n)) for n in side] for side in (first, second)]
+        assert digits[0] == digits[1]
+
+
+def test_a_network_that_was_not_recorded_on_faces(empty_home):
+    with pytest.raises(SelectivityError, match="was not recorded on faces") as error:
+        faces_of(open_study("googlenet-imagenet"))
+    assert "\n" not in str(error.value) and "googlenet-imagenet-faces" in str(error.value)
+
+
+def test_a_reader_s_own_record_on_faces_is_found(empty_home, picture_folder):
+    from helpers.record import FolderImages
+
+    network = load_network("timm:test_resnet", "random")
+    own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)
+    (empty_home / "records").mkdir()
+    own.save(empty_home / "records" / "mine.safetensors")
+    with pytest.raises(SelectivityError, match="mine was not recorded on faces"):
+        faces_of(open_study("mine"))
+    own.save(empty_home / "records" / "mine-faces.safetensors")
+    assert faces_of(open_study("mine")).name == "mine-faces"

@@ -43,7 +43,10 @@ def faces_study(study):
 @cache
 def four(study) -> Record:
     """The record of the four categories alone: each of them is held against the other three."""
-    return faces_study(study).record.select(FOUR)
+    try:
+        return faces_study(study).record.select(FOUR)
+    except SelectivityError as error:  # a shipped record without extremes of each class
+        raise CannotTest(str(error)) from None
 
 
 @cache
@@ -123,6 +126,8 @@ def pairs(study, units: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
     ]
     if len(rows[0]) != len(rows[1]):
         raise CannotTest("the illusory faces and the objects are not pairs")
+    if not len(units):
+        raise CannotTest("there are no such units to show the pairs to")
     columns = [responses_of(record, u.layer)[:, u.unit] for u in units.itertuples()]
     responses = torch.stack(columns, 1)
     return responses[rows[0]], responses[rows[1]]
@@ -146,6 +151,8 @@ def rivals(study, units: pd.DataFrame) -> pd.DataFrame:
     """
     record = study.record
     units = units[units["layer"].isin(record.layers)]
+    if not len(units):
+        raise CannotTest("the wider study does not hold the layers of these units")
     means, is_face, names = _means_of_faces(study)
     rows = torch.stack([means[u.layer][u.unit] for u in units.itertuples()])
     inversions = class_inversions(rows, is_face)[:, 0]

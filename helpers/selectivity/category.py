@@ -138,6 +138,8 @@ def category_aucs(responses: torch.Tensor, members: torch.Tensor) -> torch.Tenso
 
     By the sum of a category's ranks among all images (Mann and Whitney 1947), one sort for all.
     """
+    if members.shape[1:] != responses.shape[:1]:
+        raise ValueError(f"responses {tuple(responses.shape)} and members {tuple(members.shape)}")
     read = ~responses.isnan().any(1)
     members = members.bool()[:, read]
     ranks = torch.from_numpy(rankdata(responses[read].numpy(), axis=0))

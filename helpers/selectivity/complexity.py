@@ -21,14 +21,15 @@ _N_SHUFFLES = 10_000
 
 
 def class_contrasts(layer, statistic: str = "max") -> torch.Tensor:
-    """`category.contrast` of each single class against all others, (U, C); nan for classes without images."""
+    """`category.contrast` of each single class against all others, (U, C).
+
+    nan for classes without images, and in a layer that answers all images alike.
+    """
     low, high = layer.extremes(statistic)
     sums, counts = layer.sums[statistic].double(), layer.counts.double()
     rest = (sums.sum(1, keepdim=True) - sums) / (counts.sum() - counts)
-    span = (high.max() - low.min()).double()
-    contrasts = (sums / counts - rest) / span
-    # A constant unit has no scale of its own: `category_indexes` gives it none either.
-    return torch.where((span > 0) & ((high > low)[:, None]), contrasts, torch.nan)
+    span = high.max().double() - low.min().double()
+    return torch.where(span > 0, (sums / counts - rest) / span, torch.nan)
 
 
 def responsive(record, high: float = HIGH, statistic: str = "max") -> pd.DataFrame:
@@ -60,6 +61,8 @@ def balance(depth: pd.Series, first, second, seed: int = 0) -> tuple[float, floa
     """
     if both := set(first) & set(second):
         raise SelectivityError(f"{sorted(both)[0]} is in both sets: a class can be in one only")
+    if unknown := (set(first) | set(second)) - set(depth.index):
+        raise SelectivityError(f"there is no class {sorted(unknown)[0]!r} among those with a depth")
     sets = [depth.loc[list(names)].dropna().to_numpy() for names in (first, second)]
     if not all(map(len, sets)):
         raise SelectivityError(

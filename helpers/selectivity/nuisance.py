@@ -11,6 +11,7 @@ that opponent profiles "cannot be attributed to incidental differences in low-le
 
 import torch
 import torch.nn.functional as F
+from scipy.stats import rankdata
 
 STATISTICS = ("lightness", "red - green", "yellow - blue", "contrast", "colour contrast", "edges")
 
@@ -81,30 +82,30 @@ def class_separability(
     one covariance for all classes, learned on one half of each class's images and judged on the other, both
     ways round. nan for a class of fewer than two images; images with nan are left out.
     """
-    read = ~statistics.isnan().any(1)
+    read, n_classes = ~statistics.isnan().any(1), int(classes.max()) + 1
     predictors, classes = _predictors(statistics[read])[:, 1:], classes[read]
+    of_class = F.one_hot(classes, n_classes).double()
     random = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(classes), generator=random)
     first = torch.zeros(len(classes), dtype=torch.bool)
-    for number in range(int(classes.max()) + 1):
+    for number in range(n_classes):
         mine = order[classes[order] == number]
         first[mine[: len(mine) // 2]] = True
-    halves = [_discriminated(predictors, classes, learn) for learn in (first, ~first)]
+    halves = [_discriminated(predictors, of_class, learn) for learn in (first, ~first)]
     return (halves[0] + halves[1]) / 2
 
 
-def _discriminated(predictors, classes, learn):
+def _discriminated(predictors, of_class, learn):
     """AUC (C,) on the images not in `learn` of the discriminants learned on those in it."""
-    by_class = F.one_hot(classes).double()
-    counts = by_class[learn].sum(0)
-    means = by_class[learn].T @ predictors[learn] / counts[:, None]
-    within = predictors[learn] - means[classes[learn]]
+    counts = of_class[learn].sum(0)
+    means = of_class[learn].T @ predictors[learn] / counts[:, None]
+    within = predictors[learn] - means[of_class[learn].argmax(1)]
     ridge = 1e-3 * torch.eye(predictors.shape[1], dtype=torch.float64)
     covariance = within.T @ within / len(within) + ridge
     rest = (means * counts[:, None]).nansum(0) / counts.sum()
     scores = predictors[~learn] @ torch.linalg.solve(covariance, (means - rest).T)
-    ranks = scores.argsort(0).argsort(0).double() + 1  # continuous scores: no ties
-    inside = by_class[~learn]
+    ranks = torch.from_numpy(rankdata(scores.nan_to_num().numpy(), axis=0))
+    inside = of_class[~learn]
     sizes = inside.sum(0)
     above = (ranks * inside).sum(0) - sizes * (sizes + 1) / 2
     auc = above / (sizes * (len(inside) - sizes))

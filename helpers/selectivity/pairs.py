@@ -22,16 +22,14 @@ def paired_test(first: torch.Tensor, second: torch.Tensor) -> pd.DataFrame:
     first, second: responses (P, U) to the pictures of P pairs; pairs with nan are left out. Columns: `above`,
     the share of pairs with the larger response to the first (ties one half), `effect`, the mean difference
     in standard deviations of the differences, and `p`, two-sided, of Wilcoxon's signed ranks. A unit
-    without any difference has 1/2, 0 and 1.
+    without any difference has 1/2, 0 and 1; one with the same difference in all pairs has no effect, 0.
     """
     first, second = _read(first, second)
     difference = (first - second).numpy()
     spread = difference.std(0, ddof=1)
     effect = np.divide(difference.mean(0), spread, out=np.zeros(len(spread)), where=spread > 0)
-    p = np.ones(len(spread))
-    moved = (difference != 0).any(0)
-    if moved.any():
-        p[moved] = wilcoxon(difference[:, moved], axis=0).pvalue
+    # One by one: ties in one unit would make p approximate for all that are tested with it.
+    p = [wilcoxon(unit).pvalue if (unit != 0).any() else 1.0 for unit in difference.T]
     return pd.DataFrame({"above": _above(difference).mean(0), "effect": effect, "p": p})
 
 
@@ -49,8 +47,10 @@ def excess_above(chosen, others) -> tuple[float, float, float]:
 
     chosen, others: (first, second) responses as in `above`, of different units.
     """
-    each = [_above((a - b).double().numpy()).mean(1) for a, b in (chosen, others)]
-    return bootstrap(mean, each[0] - each[1])
+    n = chosen[0].shape[1]
+    first, second = _read(*(torch.cat(side, 1) for side in zip(chosen, others, strict=True)))
+    more = _above((first - second).numpy())
+    return bootstrap(mean, more[:, :n].mean(1) - more[:, n:].mean(1))
 
 
 def _read(first, second):

@@ -69,8 +69,8 @@ def proportions(
 ) -> pd.DataFrame:
     """Proportion of units above the threshold, layers x categories; figure 1 of paper 2.
 
-    by: the column to group by, such as a `stage` that you added. A unit without contrast (a constant
-    one) is not selective.
+    by: the column to group by, such as a `stage` that you added. Units of a layer that answers all images
+    alike have no contrast and are not selective.
     """
     selective = units["contrast"] > threshold
     return _by_layer(units, selective, by)
@@ -84,8 +84,9 @@ def proportions_by_luck(
     Over all shuffles a contrast has mean zero and the standard deviation `luck`; with dozens of images it
     is close to normal.
     """
-    z = threshold / units["luck"].to_numpy(dtype=float)
-    chance = 0.5 * (1 - torch.erf(torch.from_numpy(z) / math.sqrt(2))).numpy()
+    # A constant unit has no luck and never passes.
+    z = threshold / torch.from_numpy(units["luck"].to_numpy(dtype=float, copy=True))
+    chance = torch.special.ndtr(-z).numpy()
     return _by_layer(units, pd.Series(chance, index=units.index), by)
 
 

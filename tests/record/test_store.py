@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from helpers.errors import SelectivityError
-from helpers.record import FolderImages, Record, load_network, record
+from helpers.record import FolderImages, Record, load_network, record, wrap
 from helpers.record.slim import write_slim
 from helpers.record.store import LISTS, write_tensors
 from tests.record.test_recorder import assert_same, network
@@ -119,3 +120,147 @@ def test_empty_classes_and_unknown_names(picture_folder):
         partial.select(["cat"])
     with pytest.raises(SelectivityError, match="no layer 'conv9'"):
         partial["conv9"]
+
+
+class Backwards(nn.Module):
+    """Layers whose alphabetical order is not the forward order."""
+
+    def __init__(self):
+        super().__init__()
+        self.zebra = nn.Conv2d(3, 6, 5, 4)
+        self.middle = nn.Conv2d(6, 5, 3, 2)
+        self.conv10 = nn.Conv2d(5, 4, 3)
+        self.conv9 = nn.Conv2d(4, 4, 1)
+        self.aardvark = nn.Linear(4, 3)
+
+    def forward(self, x):
+        for layer in (self.zebra, self.middle, self.conv10, self.conv9):
+            x = layer(x).relu()
+        return self.aardvark(x.mean((2, 3)))
+
+
+FORWARD = ["zebra", "middle", "conv10", "conv9", "aardvark"]
+
+
+@pytest.fixture(scope="module")
+def backwards(picture_folder):
+    torch.manual_seed(1)
+    wrapped = wrap(Backwards(), "backwards", input_size=(64, 64))
+    return record(
+        wrapped, FolderImages(picture_folder), 12, responses=("max", "min"), progress=False
+    )
+
+
+def test_layers_keep_their_forward_order(backwards, tmp_path):
+    assert backwards.layers == FORWARD
+    full, small = tmp_path / "full.safetensors", tmp_path / "slim.safetensors"
+    backwards.save(full)
+    write_slim(backwards, small, k=5, k_mean=5, positions=0, responses=("max",), means=())
+    again = tmp_path / "again.safetensors"
+    for path in (full, small):
+        loaded = Record.load(path)
+        assert loaded.layers == FORWARD
+        assert "layer_order" not in loaded.metadata and "layers" not in loaded.metadata
+        loaded.keep_layers(["middle", "aardvark"]).save(again)
+        assert Record.load(again).layers == ["middle", "aardvark"]
+        assert loaded.select(["class1", "class0"]).layers == FORWARD
+    # Each name still has its own numbers.
+    assert [Record.load(full)[n].n_units for n in FORWARD] == [6, 5, 4, 4, 3]
+    assert_same(backwards, Record.load(full))
+
+
+def test_an_older_file_without_the_order_still_opens(backwards, tmp_path):
+    from helpers.record.store import FORMAT, read_tensors
+
+    path = tmp_path / "old.safetensors"
+    backwards.save(path)
+    metadata, tensors = read_tensors(path, FORMAT)
+    assert metadata.pop("layer_order") == FORWARD
+    write_tensors(path, tensors, metadata)
+    assert sorted(Record.load(path).layers) == sorted(FORWARD)
+    metadata["layer_order"] = [*FORWARD, "conv77"]
+    write_tensors(path, tensors, metadata)
+    with pytest.raises(SelectivityError, match="damaged"):
+        Record.load(path)
+
+
+@pytest.fixture(scope="module")
+def slim(backwards, tmp_path_factory):
+    path = tmp_path_factory.mktemp("slim") / "slim.safetensors"
+    write_slim(backwards, path, k=5, k_mean=5, positions=0, responses=("max", "min"), means=())
+    return Record.load(path)
+
+
+def test_slim_sums_and_extremes_follow_from_its_responses(backwards, slim):
+    labels = torch.from_numpy(slim.classes)
+    for name in FORWARD:
+        full, small = backwards[name], slim[name]
+        assert set(small.sums) == set(small.minima) == set(small.maxima) == {"max", "min", "relu"}
+        for statistic in small.sums:
+            responses = small.responses.get(statistic)
+            if statistic == "relu":
+                responses = small.responses["max"].clamp(min=0)
+            step = full.responses["min" if statistic == "min" else "max"]
+            step = (step.amax(0) - step.amin(0)) / 255
+            for number, count in enumerate(slim.counts.tolist()):
+                part = responses[labels == number]
+                torch.testing.assert_close(
+                    small.sums[statistic][:, number], part.double().sum(0), rtol=1e-12, atol=1e-12
+                )
+                assert torch.equal(small.minima[statistic][:, number], part.amin(0))
+                assert torch.equal(small.maxima[statistic][:, number], part.amax(0))
+                # And near the full record's, by the half of a step that rounding takes.
+                gap = (small.sums[statistic] - full.sums[statistic])[:, number].abs()
+                assert (gap <= count * step * 0.51 + 1e-5).all()
+                for end in ("minima", "maxima"):
+                    gap = getattr(small, end)[statistic] - getattr(full, end)[statistic]
+                    assert (gap[:, number].abs() <= step * 0.51 + 1e-5).all()
+            # The ends of all images are kept whole.
+            for mine, theirs in zip(
+                small.extremes(statistic), full.extremes(statistic), strict=True
+            ):
+                torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_a_selection_of_a_slim_record_is_that_of_its_responses(slim):
+    part = slim.select(["class3", "class1"])
+    assert part.class_names == ("class3", "class1")
+    for name in FORWARD:
+        layer, rows = part[name], np.flatnonzero(np.isin(slim.classes, [3, 1]))
+        assert torch.equal(layer.responses["max"], slim[name].responses["max"][rows])
+        for number in (0, 1):
+            its = layer.responses["max"][part.classes == number]
+            torch.testing.assert_close(layer.sums["max"][:, number], its.double().sum(0))
+            assert torch.equal(layer.maxima["max"][:, number], its.amax(0))
+        assert torch.equal(layer.extremes("max")[0], layer.responses["max"].amin(0))
+
+
+def test_a_slim_record_with_stored_means_cannot_be_selected_from(backwards, tmp_path):
+    path = tmp_path / "means.safetensors"
+    write_slim(backwards, path, k=5, k_mean=5, positions=0, responses=("max",))
+    loaded = Record.load(path)
+    assert loaded["zebra"].maxima["max"].shape == (6, 4)
+    assert loaded["zebra"].maxima["mean"].shape == (6, 1)
+    with pytest.raises(SelectivityError, match="no extremes of each class"):
+        loaded.select(["class0"])
+
+
+def test_slim_responses_of_unread_images_and_empty_classes(picture_folder, tmp_path):
+    images = FolderImages(picture_folder)
+    torch.manual_seed(1)
+    wrapped = wrap(Backwards(), "backwards", input_size=(64, 64))
+    part = np.flatnonzero(images.classes != 2)[::2]
+    partial = record(wrapped, images, 5, indices=part, responses=("max",), progress=False)
+    path = tmp_path / "partial.safetensors"
+    write_slim(partial, path, k=5, k_mean=5, positions=0, responses=("max",), means=())
+    slim = Record.load(path)
+    assert torch.equal(slim.counts, partial.counts) and slim.counts[2] == 0
+    for name in FORWARD:
+        mine, full = slim[name], partial[name]
+        assert mine.responses["max"].isnan().all(1).tolist() == (~partial.recorded).tolist()
+        assert (mine.sums["max"][:, 2] == 0).all()
+        assert (mine.minima["max"][:, 2] == torch.inf).all()
+        assert (mine.maxima["relu"][:, 2] == -torch.inf).all()
+        span = full.extremes("max")[1] - full.extremes("max")[0]
+        gap = (mine.means["max"] - full.means["max"]).abs()[:, [0, 1, 3]]
+        assert (gap <= span[:, None] / 255 * 0.51 + 1e-5).all()

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import SelectivityError, open_study
 from helpers.categories import classes_of
@@ -10,6 +12,7 @@ from helpers.record import WorldImages, load_network, record
 from helpers.selectivity.category import (
     balanced,
     category_auc,
+    category_aucs,
     category_indexes,
     category_share,
     contrast,
@@ -272,3 +275,43 @@ def test_the_share_at_another_proportion_is_that_of_repeated_images():
     wanted = category_share(often, members)
     found = share_at(totals_of_responses(responses, member), 36 / 84)
     torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=2, max_size=40))
+def test_auc_by_ranks_is_auc_by_pairs(images):
+    """With many ties, and one or many images on either side."""
+    values, member = (list(column) for column in zip(*images, strict=True))
+    if len(set(member)) < 2:
+        return
+    inside = [v for v, m in images if m]
+    outside = [v for v, m in images if not m]
+    wins = sum((a > b) + (a == b) / 2 for a in inside for b in outside)
+    responses = torch.tensor(values).float()[:, None]
+    found = category_auc(responses, torch.tensor(member)).item()
+    assert found == pytest.approx(wins / (len(inside) * len(outside)), abs=1e-12)
+    # The rest seen as the category; and a response turned upside down.
+    assert category_auc(responses, ~torch.tensor(member)).item() == pytest.approx(1 - found)
+    assert category_auc(-responses, torch.tensor(member)).item() == pytest.approx(1 - found)
+
+
+def test_several_categories_at_once():
+    generator = torch.Generator().manual_seed(6)
+    responses = torch.randn(90, 11, generator=generator)
+    responses[::7] = torch.nan
+    members = torch.stack([torch.arange(90) % 3 == 0, torch.arange(90) < 4, torch.arange(90) > 20])
+    found = category_aucs(responses, members)
+    assert found.shape == (3, 11)
+    for row, member in zip(found, members, strict=True):
+        torch.testing.assert_close(row, category_auc(responses, member))
+    with pytest.raises(SelectivityError, match="no image of the category"):
+        category_aucs(responses, torch.stack([members[0], torch.zeros(90).bool()]))
+
+
+def test_auc_of_large_sets_is_exact():
+    """The number of pairs is past what 32 bits hold."""
+    responses = torch.arange(140_000.0)[:, None]
+    assert category_auc(responses, torch.arange(140_000) >= 70_000).item() == 1
+    assert category_auc(responses, torch.arange(140_000) % 2 == 1).item() == pytest.approx(
+        0.5 + 0.5 / 70_000, abs=1e-12
+    )

@@ -5,11 +5,21 @@ import torch
 
 from helpers.selectivity.nuisance import (
     STATISTICS,
+    class_separability,
     image_statistics,
     propensity,
     residual,
 )
 from helpers.selectivity.opponency import expected_by_looks, listed_share
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Thousands of small operations: more threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def named(pixels):
@@ -203,3 +213,76 @@ def test_a_unit_of_a_statistic_is_no_opponent_of_the_category(planted):
     # After regression nothing of it is left to explain.
     images = residual(driven, statistics).T.topk(75).indices
     assert (listed_share(images, member) - member.double().mean()).mean().abs() < 0.05
+
+
+def gaussian(sizes, seed):
+    """(statistics (N, 6), classes (N,)) of classes that do not differ."""
+    classes = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(len(classes), 6, generator=generator).double(), classes
+
+
+def test_a_class_with_a_colour_of_its_own_is_told_and_the_others_are_not():
+    statistics, classes = gaussian((30,) * 6, 0)
+    statistics[classes == 2, 1] += 12
+    found = class_separability(statistics, classes)
+    assert found.shape == (6,) and found[2] > 0.99
+    assert found[[0, 1, 3, 4, 5]].mean() < 0.75
+    # A class of one hue among grey and varied ones is told by the square.
+    statistics, classes = gaussian((60,) * 2, 1)
+    statistics[classes == 1] *= 6
+    assert class_separability(statistics, classes).min() > 0.9
+
+
+def test_separability_of_a_planted_difference_is_that_of_its_normal_curves():
+    """Two classes two standard deviations apart in one statistic: Phi(2 / sqrt 2)."""
+    statistics, classes = gaussian((2000, 2000), 2)
+    statistics[classes == 1, 4] += 2
+    wanted = torch.special.ndtr(torch.tensor(2**0.5)).item()
+    for value in class_separability(statistics, classes).tolist():
+        assert value == pytest.approx(wanted, abs=0.015)
+
+
+def test_random_labels_are_not_told_however_small_the_class():
+    sizes = (2, 3, 5, 10, 40, 100)
+    found = torch.stack([class_separability(*gaussian(sizes, seed)) for seed in range(120)])
+    error = found.std(0) / 120**0.5
+    assert ((found.mean(0) - 0.5).abs() < 4 * error).all() and (error < 0.025).all()
+
+
+def test_separability_does_not_depend_on_units_and_is_repeatable():
+    statistics, classes = gaussian((20, 30, 40), 3)
+    found = class_separability(statistics, classes)
+    torch.testing.assert_close(class_separability(statistics * 255 + 3, classes), found)
+    assert torch.equal(class_separability(statistics, classes), found)
+    assert not torch.equal(class_separability(statistics, classes, seed=1), found)
+
+
+def test_a_class_of_one_image_has_no_separability_and_spoils_no_other():
+    statistics, classes = gaussian((20, 1, 20), 4)
+    statistics[classes == 2, 0] += 9
+    found = class_separability(statistics, classes)
+    assert found[1].isnan() and found[[0, 2]].min() > 0.9
+    none = class_separability(statistics, classes.masked_fill(classes == 1, 0))
+    assert none[1].isnan() and none[2] > 0.9  # no image at all
+
+
+def test_separability_leaves_unreadable_images_out():
+    statistics, classes = gaussian((20, 20, 20), 5)
+    gaps = torch.cat([statistics, torch.full((7, 6), torch.nan).double()])
+    labels = torch.cat([classes, torch.tensor([0, 0, 1, 1, 2, 2, 2])])
+    found, wanted = class_separability(gaps, labels), class_separability(statistics, classes)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_last_class_that_could_not_be_read_keeps_its_place():
+    statistics, classes = gaussian((20, 20, 20), 6)
+    statistics[classes == 2] = torch.nan
+    found = class_separability(statistics, classes)
+    assert found.shape == (3,) and found[2].isnan()
+
+
+def test_pictures_that_all_look_alike_tell_no_class():
+    """Equal scores are ties, and a tie is one half whatever the order of the images."""
+    found = class_separability(torch.full((60, 6), 0.5), torch.arange(60) // 20)
+    assert found.tolist() == pytest.approx([0.5] * 3)

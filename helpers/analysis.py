@@ -27,7 +27,8 @@ from helpers.selectivity.profile import (
 )
 from helpers.study import Study
 
-FEWEST_IMAGES = 10  # of a category; with fewer, hundreds of units pass the threshold by luck
+FEWEST_IMAGES = 10  # of a category; with so few a third of all units may pass the threshold by luck
+MOST_DRAWN = 5  # categories in one figure, beside the line for luck
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,12 @@ class CategoryAnalysis:
     categories: tuple[str, ...]
 
     def profile(self, threshold: float = THRESHOLD, by: str = "stage") -> pd.DataFrame:
-        """Proportion of selective units; rows: stages of the network (or by="layer"), columns: categories."""
-        return proportions(self.units, threshold, by)
+        """Proportion of selective units, layers x categories; by: "stage" of the network, or "layer"."""
+        return proportions(self.units, threshold, _row(by))
 
     def luck(self, threshold: float = THRESHOLD, by: str = "stage") -> pd.DataFrame:
         """The same expected with shuffled labels."""
-        return proportions_by_luck(self.units, threshold, by)
+        return proportions_by_luck(self.units, threshold, _row(by))
 
     def recommend(self, category: str) -> pd.DataFrame:
         """The layers for a category, best first; see `selectivity.profile.recommend`."""
@@ -65,11 +66,20 @@ class CategoryAnalysis:
             mine = mine.groupby("layer", sort=False).head(per_layer)
         return mine.head(n).reset_index(drop=True)
 
-    def figure(self, threshold: float = THRESHOLD):
-        """Proportion of selective units stage by stage, a line for each of up to six categories."""
-        table = self.profile(threshold)
-        lines = {name: {s: (v, float("nan"), float("nan")) for s, v in table[name].items()}
-                 for name in self.categories[:6]}  # fmt: skip
+    def figure(self, categories=None, threshold: float = THRESHOLD):
+        """Proportion of selective units stage by stage, and what shuffled labels give on average.
+
+        categories: up to five names; by default the first five. In a script, `.savefig("profile.png")`.
+        """
+        chosen = list(self.categories[:MOST_DRAWN] if categories is None else categories)
+        if len(chosen) > MOST_DRAWN:
+            raise SelectivityError(f"a figure holds {MOST_DRAWN} categories, not {len(chosen)}")
+        table = self.profile(threshold)[[self._known(name) for name in chosen]]
+        table["labels shuffled"] = self.luck(threshold)[chosen].mean(axis=1)
+        lines = {
+            name: {stage: (value, np.nan, np.nan) for stage, value in column.items()}
+            for name, column in table.items()
+        }
         return layer_profiles(lines, measure=f"units with a contrast above {threshold:g}")
 
     def _known(self, category):
@@ -111,6 +121,12 @@ def recommend_layers(record, category) -> pd.DataFrame:
     """
     of_category = classes_of(category, record.class_names)
     return recommend(category_units(record, {"it": of_category}), "it")
+
+
+def _row(by):
+    if by not in ("stage", "layer"):
+        raise SelectivityError(f"a profile goes by 'stage' or by 'layer', not by {by!r}")
+    return by
 
 
 def _check_sizes(where, names, counts):

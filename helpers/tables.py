@@ -86,14 +86,18 @@ class Probes:
         at = self.about["sizes"].index(size)
         return {task: tuple(self._of(task, arm, other)[at].tolist()) for task in self.tasks.index}
 
-    def mean_differences(self, arm: str, other: str) -> pd.Series:
-        """The difference of each task, averaged over the training sizes that it has images for."""
-        means = [self._of(task, arm, other)[:, 0].nanmean().item() for task in self.tasks.index]
-        return pd.Series(means, self.tasks.index)
+    def mean_differences(self, arm: str, other: str, score: str = "contrast") -> pd.Series:
+        """The difference of each task, averaged over the training sizes that it has images for.
 
-    def _of(self, task, arm, other):
+        score: what chose the filters, "contrast" or "auc".
+        """
+        prefix = {"contrast": "", "auc": "auc/"}[score]
+        of_tasks = [self._of(prefix + task, arm, other)[:, 0] for task in self.tasks.index]
+        return pd.Series([one.nanmean().item() for one in of_tasks], self.tasks.index)
+
+    def _of(self, key, arm, other):
         pair = self.about["differences"].index([arm, other])
-        return self.tables[f"{task}/differences"][pair]
+        return self.tables[f"{key}/differences"][pair]
 
 
 def open_probes() -> Probes:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from helpers import study as studies
-from helpers.categories import one_each
+from helpers.categories import classes_of, one_each
 from helpers.claims.claim import CannotTest
 from helpers.errors import SelectivityError
 from helpers.record import Record
@@ -25,7 +25,7 @@ from helpers.selectivity.profile import best_unit_auc, category_units, stages
 from helpers.tables import load_table
 
 FOUR = ("face", "i-see-face", "car", "dog")
-GOOD_AUC = 0.9  # a unit that ranks nine of ten faces above a car or a dog is called a face unit
+GOOD_AUC = 0.9  # nine times in ten a face unit puts a random face above a random car or dog
 FEWEST = 10  # if fewer units are as good, the best ten are
 _UNTRAINED = "googlenet-faces-untrained"
 
@@ -142,12 +142,13 @@ def other_units(study, units: pd.DataFrame) -> pd.DataFrame:
     return table.loc[left, ["layer", "unit"]]
 
 
-def rivals(study, units: pd.DataFrame) -> pd.DataFrame:
+def rivals(study, units: pd.DataFrame, without: str | None = None) -> pd.DataFrame:
     """What drives face units beside faces, among the many classes of the wider study; one row a unit.
 
     `inversions`: the share of the other classes with a larger mean response than faces; `rival`: the
     class with the largest. Faces are the world's pictures with a visible face, whatever their class,
-    and Caltech's *Faces* for GoogLeNet. Units of layers that the wider study does not hold are left out.
+    and Caltech's *Faces* for GoogLeNet. Units of layers that the wider study does not hold are left out, and
+    so are the classes of the category `without`.
     """
     record = study.record
     units = units[units["layer"].isin(record.layers)]
@@ -155,9 +156,33 @@ def rivals(study, units: pd.DataFrame) -> pd.DataFrame:
         raise CannotTest("the wider study does not hold the layers of these units")
     means, is_face, names = _means_of_faces(study)
     rows = torch.stack([means[u.layer][u.unit] for u in units.itertuples()])
+    if without is not None:
+        left_out = classes_of(without, record.class_names)
+        rows[:, : len(left_out)] = rows[:, : len(left_out)].masked_fill(left_out, torch.nan)
     inversions = class_inversions(rows, is_face)[:, 0]
     best = rows.masked_fill(is_face | rows.isnan(), -torch.inf).argmax(1)
     return units.assign(inversions=inversions.numpy(), rival=[names[i] for i in best.tolist()])
+
+
+def within_sources(study, units: pd.DataFrame) -> pd.DataFrame:
+    """AUC of faces against another kind of image from the same collection of photographs: units x pairs.
+
+    The face probe's photographs are named by collection. What tells faces from the rest *within* one is not
+    the collection's look. CannotTest where no collection holds faces and something else.
+    """
+    record = faces_study(study).record
+    kinds = np.array(record.class_names)[record.classes]
+    sources = np.array([name.split("/")[-1].split("_")[0] for name in record.names])
+    found = {}
+    for source in np.unique(sources[kinds == "face"]):
+        for kind in np.unique(kinds[(sources == source) & (kinds != "face")]):
+            rows = torch.from_numpy((sources == source) & np.isin(kinds, ("face", kind)))
+            member = torch.from_numpy(kinds == "face")[rows]
+            columns = [responses_of(record, u.layer)[rows, u.unit] for u in units.itertuples()]
+            found[f"{source}: face, {kind}"] = category_auc(torch.stack(columns, 1), member).numpy()
+    if not found:
+        raise CannotTest("no collection of these images holds both faces and something else")
+    return pd.DataFrame(found, index=units.index)
 
 
 def within_classes(study, units: pd.DataFrame) -> pd.DataFrame:

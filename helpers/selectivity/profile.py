@@ -94,7 +94,8 @@ def recommend(units: pd.DataFrame, category: str, n_best: int = N_BEST) -> pd.Da
     """The layers for a category, best first: how many selective filters, how strong.
 
     Columns: layer, units, selective (number above the paper's threshold), expected by luck, `strength`, the
-    mean contrast of the n_best most selective filters, by which layers are sorted, and the largest auc.
+    mean contrast of the n_best most selective filters, by which layers are sorted, and the largest auc, which
+    is too large: the images that choose the unit judge it (`best_unit_auc` keeps them apart).
     """
     rows = units[units["category"] == category]
     lucky = proportions_by_luck(rows)[category]

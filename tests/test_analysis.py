@@ -185,3 +185,17 @@ def test_a_record_without_responses():
     assert analysis.luck().isna().all(axis=None) and analysis.units["auc"].isna().all()
     assert analysis.recommend("cat")["layer"].tolist() == ["conv", "fc"]
     assert analysis.profile(0.1, by="layer")["cat"].tolist() == [5 / 40, 0]
+
+
+def test_a_figure_holds_five_categories_and_luck(planted):
+    axes = planted.figure(["dog", "cat"]).axes[0]
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines if len(line.get_xdata()) > 2}
+    assert list(drawn) == ["dog", "cat", "labels shuffled"]
+    assert drawn["cat"].tolist() == planted.profile()["cat"].tolist()
+    assert drawn["labels shuffled"] == pytest.approx(planted.luck()[["dog", "cat"]].mean(axis=1))
+    with pytest.raises(SelectivityError, match="5 categories, not 6"):
+        planted.figure(["cat"] * 6)
+    with pytest.raises(SelectivityError, match="no category 'owl'"):
+        planted.figure(["owl"])
+    with pytest.raises(SelectivityError, match="'stage' or by 'layer'"):
+        planted.profile(by="unit")

@@ -7,7 +7,8 @@ import torch
 from helpers import SelectivityError, open_study
 from helpers.record import WorldImages, load_network, record
 from helpers.selectivity import category_auc, category_share
-from helpers.tables import load_table, open_variants
+from helpers.selectivity.probes import ARMS, compare_probes
+from helpers.tables import load_table, open_probes, open_variants
 
 
 def test_a_table_that_is_not_there():
@@ -79,3 +80,48 @@ def test_breeds_of_the_confusion_table():
     torch.testing.assert_close(confusion.sum(1), torch.ones(120), atol=1e-4, rtol=0)
     # ImageNet's own photographs: for nearly every breed itself is the likeliest.
     assert (confusion.argmax(1) == torch.arange(120)).float().mean() > 0.9
+
+
+def test_every_task_of_the_probes_is_there_by_both_scores():
+    probes = open_probes()
+    assert len(probes.tasks) == 22 and probes.tasks.network.nunique() == 4
+    assert (probes.tasks.hard == (probes.tasks["last layer"] < 0.9)).all()
+    accuracies = probes.accuracies().astype(float)
+    assert list(accuracies.columns) == list(ARMS)
+    assert (
+        accuracies["last layer, all"] - probes.tasks["last layer"].astype(float)
+    ).abs().max() < 1e-6
+    for score in ("contrast", "auc"):
+        assert probes.mean_differences(ARMS[1], ARMS[5], score).notna().all()
+    gains = probes.differences(ARMS[1], ARMS[5])
+    for task, (value, low, high) in gains.items():
+        plain = accuracies.loc[task, ARMS[1]] - accuracies.loc[task, ARMS[5]]
+        assert low <= value <= high and value == pytest.approx(plain, abs=1e-5)
+
+
+def test_a_task_of_the_probes_is_measured_again():
+    """The cats of the network with coarse labels, with fewer repeats: within the shipped interval."""
+    cats = ["tabby_cat", "siamese_cat", "black_cat"]
+    recorded = record(
+        load_network("worldnet-coarse"), WorldImages("eval").select(cats), 10, batch_size=128,
+        responses=("max",), progress=False,
+    )  # fmt: skip
+    layers = {n: recorded[n].responses["max"].numpy() for n in recorded.layers}
+    found = compare_probes(layers, recorded.classes, sizes=(5,), n_repeats=4).table()
+    about, tables = load_table("category-probes")
+    shipped = tables["worldnet-coarse: cats/accuracy"][:, about["sizes"].index(5)]
+    for row, (value, low, high) in zip(found.itertuples(), shipped.tolist(), strict=True):
+        assert row.accuracy == pytest.approx(value, abs=high - low + 0.03), row.arm
+
+
+def test_the_untrained_units_are_those_of_the_probe():
+    about, tables = load_table("googlenet-faces-untrained")
+    faces = open_study("googlenet-faces").record
+    assert about["images"] == {"googlenet-faces": faces.metadata["images"]["digest"]}
+    assert about["layers"] == faces.layers
+    for layer in faces.layers:
+        assert tables[f"units/{layer}"].shape == (3, 4, faces[layer].n_units)
+    contrast, luck, auc = tables["units/conv1.7x7_s2"].double()
+    # Without training a contrast still has the sign of its AUC, far from luck.
+    far = contrast.abs() > 5 * luck
+    assert far.any() and (((auc > 0.5) == (contrast > 0))[far]).double().mean() > 0.95

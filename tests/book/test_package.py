@@ -90,6 +90,20 @@ def test_a_chapter_runs_on_the_real_network_without_photographs(tmp_path, monkey
     assert "inception_4c" in str(cells["choose"].outputs)
 
 
+def test_the_chapter_on_categories_runs_on_the_real_network_without_photographs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("STUDY", "googlenet")
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "empty"))
+    notebook = execute(ROOT / "book" / "category-selectivity.ipynb", tmp_path)
+    cells = {cell.id: cell for cell in notebook.cells}
+    for name in ("examples", "made"):
+        (hint,) = [out.text for out in cells[name].outputs if out.output_type == "stream"]
+        assert "python -m helpers fetch googlenet" in hint
+    assert "inception" in str(cells["concept"].outputs)
+    assert any("image/png" in out.get("data", {}) for out in cells["pair-scatter"].outputs)
+
+
 def execute(path, folder, *more_cells):
     """Run a chapter as a notebook in this folder, and cells of a test's own after it."""
     notebook = nbformat.read(path, as_version=4)

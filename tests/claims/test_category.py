@@ -1,6 +1,7 @@
 """Each claim of paper 2 holds on units made to bear it out, and fails on units made not to."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from helpers.claims.faces import (
     pairs,
     rivals,
     within_classes,
+    within_sources,
 )
 from helpers.selectivity.category import category_auc
 from tests.planted import planted_study
@@ -390,3 +392,74 @@ def test_the_shipped_real_network():
         assert low <= row["value"] <= high and row["measured"] and row["null"]
     for row in rows:
         assert row["words"] and "\n" not in row["words"]
+
+
+def test_faces_within_one_collection_by_hand():
+    """GoogLeNet's photographs are named by collection; a study of one collection has no such names."""
+    study = open_study("googlenet")
+    units = face_units(study)[:5]
+    table = within_sources(study, units)
+    assert set(table) == {
+        "illusoryeeg: face, i-see-face", "illusoryeeg: face, object", "naturalimages: face, dog",
+    }  # fmt: skip
+    record = open_study("googlenet-faces").record
+    unit = units.iloc[2]
+    values = record[unit.layer].responses["max"][:, unit.unit].numpy()
+    names = record.names
+    faces = [values[i] for i, n in enumerate(names) if n.startswith("face/illusoryeeg")]
+    objects = [values[i] for i, n in enumerate(names) if n.startswith("object/illusoryeeg")]
+    wins = np.mean([(f > o) + 0.5 * (f == o) for f in faces for o in objects])
+    assert table["illusoryeeg: face, object"].iloc[2] == pytest.approx(wins, abs=1e-12)
+
+
+def test_rivals_without_a_category_leave_its_classes_out():
+    study = open_study("googlenet")
+    units = face_units(study)
+    dogs = {n for n, d in zip(study.record.class_names, study.category("dog")[0], strict=True) if d}
+    assert dogs & set(rivals(study, units)["rival"])
+    assert not dogs & set(rivals(study, units, without="dog")["rival"])
+
+
+def depth_and_strength(strength):
+    """A study of twelve layers; `strength` of the detectors in each, by its place."""
+    layers = {}
+    for place in range(12):
+        by = strength(place)
+        layers[f"conv{place:02d}"] = layer(
+            *(
+                units(name, n=5, seed=10 * place + k, spread=1.0, by=by)
+                for k, name in enumerate(FOUR)
+            )
+        )
+    return study_of(**layers)
+
+
+def test_a_layer_choice_that_depth_could_not_make():
+    """Strong layers first, weak ones last: the index finds the good ones, depth the bad ones."""
+    early = depth_and_strength(lambda place: 2.2 - 0.2 * place)
+    assert verdict("layer-choice", early) == HOLDS
+    assert verdict("layer-choice-beyond-depth", early) == HOLDS
+
+
+def test_a_layer_choice_that_depth_makes_as_well():
+    late = depth_and_strength(lambda place: 0.2 * place)
+    assert verdict("layer-choice", late) == HOLDS
+    assert verdict("layer-choice-beyond-depth", late) in (FAILS, UNDECIDED)
+
+
+@pytest.mark.parametrize("claim", ["selected-help", "combined-help", "beat-last", "beat-hidden"])
+def test_probes_are_judged_over_the_hard_tasks(claim, monkeypatch):
+    """Gains planted in the shipped table decide the verdict; an easy task has no say."""
+    world = open_study("world")
+    shipped = of_paper_2.open_probes()
+    for by, wanted in ((0.1, HOLDS), (-0.1, FAILS)):
+        hard = shipped.tasks.hard.astype(bool)
+        gains = np.where(hard, by, -100 * by)
+        planted = type(shipped)(shipped.tasks, {}, shipped.about)
+        monkeypatch.setattr(
+            type(planted),
+            "mean_differences",
+            lambda self, *arms, g=gains: pd.Series(g, self.tasks.index),
+        )
+        assert verdict(claim, world) == wanted
+    assert verdict(claim, study_of(conv1=noise(1))) == UNTESTED

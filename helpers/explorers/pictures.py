@@ -27,7 +27,7 @@ GREY = 0.5  # where there is nothing to see
 MEMORY = 200e6  # bytes of crops held at a time
 
 # What a shipped sheet's pictures are, by the end of its file's name.
-KINDS = {"optimised": "optimised picture", "conv1": "filter"}
+KINDS = {"optimised": "optimised picture", "categories": "optimised picture", "conv1": "filter"}
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 from packaging.requirements import Requirement
+
+from tests.kernels import execute
 
 from .conftest import ROOT
 
@@ -74,15 +75,17 @@ def test_a_chapter_runs_from_an_empty_folder(installed, tmp_path, path, monkeypa
     for name, value in environment(installed).items():
         monkeypatch.setenv(name, value)
     where = nbformat.v4.new_code_cell("import helpers.paths; print(helpers.paths.__file__)")
-    execute(path, tmp_path, where)
-    assert where.outputs[0].text.strip().startswith(str(installed)), "the checkout was used"
+    done = run(path, tmp_path, where)
+    assert done.cells[-1].outputs[0].text.strip().startswith(str(installed)), (
+        "the checkout was used"
+    )
 
 
 def test_a_chapter_runs_on_the_real_network_without_photographs(tmp_path, monkeypatch):
     """Numbers are all there; a figure that needs pixels says what to do instead of failing."""
     monkeypatch.setenv("STUDY", "googlenet")
     monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "empty"))
-    notebook = execute(ROOT / "book" / "opponent-responses.ipynb", tmp_path)
+    notebook = run(ROOT / "book" / "opponent-responses.ipynb", tmp_path)
     cells = {cell.id: cell for cell in notebook.cells}
     (hint,) = [out.text for out in cells["strips"].outputs if out.output_type == "stream"]
     assert "python -m helpers fetch googlenet" in hint
@@ -95,7 +98,7 @@ def test_the_chapter_on_categories_runs_on_the_real_network_without_photographs(
 ):
     monkeypatch.setenv("STUDY", "googlenet")
     monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "empty"))
-    notebook = execute(ROOT / "book" / "category-selectivity.ipynb", tmp_path)
+    notebook = run(ROOT / "book" / "category-selectivity.ipynb", tmp_path)
     cells = {cell.id: cell for cell in notebook.cells}
     for name in ("examples", "made"):
         (hint,) = [out.text for out in cells[name].outputs if out.output_type == "stream"]
@@ -104,13 +107,11 @@ def test_the_chapter_on_categories_runs_on_the_real_network_without_photographs(
     assert any("image/png" in out.get("data", {}) for out in cells["pair-scatter"].outputs)
 
 
-def execute(path, folder, *more_cells):
+def run(path, folder, *more_cells):
     """Run a chapter as a notebook in this folder, and cells of a test's own after it."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.extend(more_cells)
-    resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    return client.execute()
+    return execute(notebook, folder, 180)
 
 
 def environment(installed):

@@ -2,11 +2,11 @@
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from helpers.errors import SelectivityError
 from helpers.explorers import explore
 from helpers.explorers.live import VIEW, LiveExplorer
+from tests.kernels import execute
 
 CELLS = [
     "from tests.explorers.small import open_small\nfrom helpers.explorers import explore\n"
@@ -22,9 +22,7 @@ CELLS = [
 @pytest.fixture(scope="module")
 def executed(repository):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in CELLS])
-    resources = {"metadata": {"path": str(repository)}}
-    NotebookClient(notebook, timeout=300, resources=resources, kernel_name="python3").execute()
-    return notebook
+    return execute(notebook, repository)
 
 
 def test_the_explorer_shows_its_page(executed):

@@ -1,9 +1,9 @@
 """Run a notebook in a real kernel, again if the client misses the kernel's answer.
 
-Seldom, and only on a busy machine, the notebook client waits for ever for an idle kernel: it answers the
-kernel's widgets on the socket on which it waits for replies, and such a send can swallow the signal that a
-reply has come (the same fault as in ipython/ipykernel#1554, on the other side). Its own time limit does not
-end that wait, so this one does.
+Seldom, and only on a busy machine, the notebook client waits for a kernel that is idle, longer than its own
+time limit. The cause is not proven; our guess is that it answers the kernel's widgets on the socket on which
+it waits for replies, and that such a send can swallow the signal that a reply has come (as in
+ipython/ipykernel#1554, on the other side).
 """
 
 import asyncio

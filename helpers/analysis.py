@@ -1,10 +1,12 @@
 """Does a network have detectors for my categories, and in which layer? One call on a folder of images.
 
-analysis = analyse_categories("my_images", network="googlenet")     # one folder a category
-analysis.figure()                  proportion of selective units, layer by layer (paper 2, figure 1)
-analysis.recommend("cat")          the layers, best first
-analysis.best("cat")               the most selective units
-analysis.study                     network, images and record, for everything else in this package
+    analysis = analyse_categories("my_images", network="googlenet")     # one folder a category
+    analysis.figure()                  proportion of selective units, layer by layer (paper 2, figure 1)
+    analysis.recommend("cat")          the layers, best first
+    analysis.best("cat")               the most selective units
+    analysis.study                     network, images and record, for everything else in this package
+
+Source: Malakhova, "Representation of categories in filters of deep neural networks", sections 2 and 3.
 """
 
 from dataclasses import dataclass

@@ -17,6 +17,15 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For modules of thousands of small operations: more threads would wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def real_home(monkeypatch) -> Path:
     """The folder of real weights and photographs, as SELECTIVITY_HOME; absent outside development."""

@@ -12,7 +12,14 @@ import torch
 from scipy.stats import spearmanr
 
 from helpers import study as studies
-from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, CannotTest, Claim, Measurement, above
+from helpers.claims.claim import (
+    CannotTest,
+    Claim,
+    Measurement,
+    above,
+    above_zero_in_each,
+    below,
+)
 from helpers.claims.faces import (
     best_face_units,
     best_untrained,
@@ -127,9 +134,7 @@ def dogs_by_labels(study) -> Measurement:
     words = "dog units minus face units: twelve labels for dogs minus one label; " + ", ".join(
         f"seed {seed} {e:+.1%}" for seed, e in enumerate(each)
     )
-    verdict = above(low, high, 0)
-    if verdict == HOLDS and min(each) <= 0:
-        verdict = FAILS
+    verdict = above_zero_in_each(low, high, each)
     return Measurement(value, low, high, 0.0, verdict, words, "{:+.1%}".format)
 
 
@@ -202,12 +207,12 @@ def class_sizes(study) -> Measurement:
         known = ~(whole.isnan() | cut.isnan())
         moves[formula] = ((whole - cut).abs() / whole[known].std())[known].numpy()
     value, low, high = bootstrap(lambda a: np.median(a, 1), moves[share_of])
+    null = np.median(moves[contrast_of])
     words = (
         f"standard deviations over units by which the median unit's index moves with a fifth of the faces; "
-        f"null: of the contrast, {np.median(moves[contrast_of]):.2f}"
+        f"null: of the contrast, {null:.2f}"
     )
-    verdict = HOLDS if high < 0.5 else (FAILS if low >= 0.5 else UNDECIDED)
-    null = np.median(moves[contrast_of])
+    verdict = below(low, high, 0.5)
     return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
 
 
@@ -265,7 +270,7 @@ def simple_is_low(study) -> Measurement:
     known = np.isfinite(depth) & np.isfinite(apart)
     depth, apart = depth[known], apart[known]
     rho, low, high = _rank_correlation(depth, apart)
-    verdict = HOLDS if high < 0 else (FAILS if low >= 0 else UNDECIDED)
+    verdict = below(low, high, 0)
     words = f"rank correlation over {len(depth)} classes of depth and of how well looks alone tell the class"
     return Measurement(rho, low, high, 0.0, verdict, words, "{:+.2f}".format)
 
@@ -282,7 +287,7 @@ def _worth(study) -> pd.DataFrame:
 def layer_choice(study) -> Measurement:
     worth = _worth(study)
     rho, low, high = _rank_correlation(worth["strength"].to_numpy(), worth["accuracy"].to_numpy())
-    verdict = HOLDS if low > 0 else (FAILS if high <= 0 else UNDECIDED)
+    verdict = above(low, high, 0)
     top = worth.loc[worth["strength"].idxmax()]
     words = (
         f"rank correlation over {len(worth)} layers of the index's strength and the accuracy of a probe "

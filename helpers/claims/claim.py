@@ -46,6 +46,17 @@ def above(low: float, high: float, bound: float) -> str:
     return FAILS if high <= bound else UNDECIDED
 
 
+def below(low: float, high: float, bound: float) -> str:
+    """The verdict on "less than `bound`"; see `above`."""
+    return above(-high, -low, -bound)
+
+
+def above_zero_in_each(low: float, high: float, each) -> str:
+    """`above` zero together, and each for itself: a difference that one seed alone makes fails."""
+    verdict = above(low, high, 0)
+    return FAILS if verdict == HOLDS and min(each) <= 0 else verdict
+
+
 def signed(text: str) -> str:
     """With true minus signs, whichever function wrote the numbers."""
     return text.replace("-", "\N{MINUS SIGN}")

@@ -128,8 +128,7 @@ def pairs(study, units: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
         raise CannotTest("the illusory faces and the objects are not pairs")
     if not len(units):
         raise CannotTest("there are no such units to show the pairs to")
-    columns = [responses_of(record, u.layer)[:, u.unit] for u in units.itertuples()]
-    responses = torch.stack(columns, 1)
+    responses = _responses_of_units(record, units)
     return responses[rows[0]], responses[rows[1]]
 
 
@@ -173,13 +172,12 @@ def within_sources(study, units: pd.DataFrame) -> pd.DataFrame:
     record = faces_study(study).record
     kinds = np.array(record.class_names)[record.classes]
     sources = np.array([name.split("/")[-1].split("_")[0] for name in record.names])
-    found = {}
+    responses, found = _responses_of_units(record, units), {}
     for source in np.unique(sources[kinds == "face"]):
         for kind in np.unique(kinds[(sources == source) & (kinds != "face")]):
             rows = torch.from_numpy((sources == source) & np.isin(kinds, ("face", kind)))
             member = torch.from_numpy(kinds == "face")[rows]
-            columns = [responses_of(record, u.layer)[rows, u.unit] for u in units.itertuples()]
-            found[f"{source}: face, {kind}"] = category_auc(torch.stack(columns, 1), member).numpy()
+            found[f"{source}: face, {kind}"] = category_auc(responses[rows], member).numpy()
     if not found:
         raise CannotTest("no collection of these images holds both faces and something else")
     return pd.DataFrame(found, index=units.index)
@@ -191,19 +189,12 @@ def within_classes(study, units: pd.DataFrame) -> pd.DataFrame:
     What a unit selective for faces in the probe owes to the face, and not to the hat around it. Only the
     world tells in which pictures a face is visible.
     """
-    visible = _visible(study)
-    record, found = study.record, {}
+    visible, record = _visible(study), study.record
+    responses, found = _responses_of_units(record, units), {}
     for number, name in enumerate(record.class_names):
         of_class = torch.from_numpy(record.classes == number)
-        if not visible[of_class].any():
-            continue
-        aucs = [
-            category_auc(responses_of(record, u.layer)[of_class, u.unit, None], visible[of_class])[
-                0
-            ].item()
-            for u in units.itertuples()
-        ]
-        found[name] = aucs
+        if visible[of_class].any():
+            found[name] = category_auc(responses[of_class], visible[of_class]).numpy()
     return pd.DataFrame(found, index=units.index)
 
 
@@ -237,6 +228,12 @@ def responses_of(record, name) -> torch.Tensor:
     if "max" not in record[name].responses:
         raise CannotTest("the record keeps no responses to single images; record with them")
     return record[name].responses["max"]
+
+
+def _responses_of_units(record, units):
+    """(N, U) maxima of the units of a table: layer, unit."""
+    columns = [responses_of(record, u.layer)[:, u.unit] for u in units.itertuples()]
+    return torch.stack(columns, 1)
 
 
 def _best(record, name):

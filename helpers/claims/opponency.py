@@ -9,7 +9,15 @@ import pandas as pd
 import torch
 
 from helpers import study as studies
-from helpers.claims.claim import FAILS, HOLDS, CannotTest, Claim, Measurement, above
+from helpers.claims.claim import (
+    FAILS,
+    HOLDS,
+    CannotTest,
+    Claim,
+    Measurement,
+    above,
+    above_zero_in_each,
+)
 from helpers.claims.dogs import (
     breed_confusion,
     chance_of,
@@ -188,9 +196,7 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
         f"dogs among the lowest {PART:.1%} in {layer}: fine labels minus {variant}; "
         + ", ".join(f"seed {s} {e:+.1%}" for s, e in zip(seeds, each, strict=True))
     )
-    verdict = above(low, high, 0)
-    if verdict == HOLDS and min(each) <= 0:
-        verdict = FAILS
+    verdict = above_zero_in_each(low, high, each)
     return Measurement(value, low, high, 0.0, verdict, words, "{:+.1%}".format)
 
 

@@ -11,7 +11,8 @@ that opponent profiles "cannot be attributed to incidental differences in low-le
 
 import torch
 import torch.nn.functional as F
-from scipy.stats import rankdata
+
+from helpers.selectivity.category import category_aucs
 
 STATISTICS = ("lightness", "red - green", "yellow - blue", "contrast", "colour contrast", "edges")
 
@@ -104,12 +105,13 @@ def _discriminated(predictors, of_class, learn):
     covariance = within.T @ within / len(within) + ridge
     rest = (means * counts[:, None]).nansum(0) / counts.sum()
     scores = predictors[~learn] @ torch.linalg.solve(covariance, (means - rest).T)
-    ranks = torch.from_numpy(rankdata(scores.nan_to_num().numpy(), axis=0))
     inside = of_class[~learn]
     sizes = inside.sum(0)
-    above = (ranks * inside).sum(0) - sizes * (sizes + 1) / 2
-    auc = above / (sizes * (len(inside) - sizes))
-    return auc.masked_fill(counts == 0, torch.nan)
+    known = (counts > 0) & (sizes > 0) & (sizes < len(inside))
+    found = torch.full((len(known),), torch.nan, dtype=torch.float64)
+    # Each class is judged by its own discriminant.
+    found[known] = category_aucs(scores[:, known], inside.T[known]).diagonal()
+    return found
 
 
 def _predictors(statistics):

@@ -30,13 +30,7 @@ CLASSES = np.repeat(np.arange(len(NAMES)), PER_CLASS)
 UNITS = 20
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Thousands of small operations: more threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def noise(seed=0, units=UNITS):

@@ -12,14 +12,7 @@ from helpers.selectivity.nuisance import (
 )
 from helpers.selectivity.opponency import expected_by_looks, listed_share
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Thousands of small operations: more threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def named(pixels):

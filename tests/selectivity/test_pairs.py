@@ -9,14 +9,7 @@ from scipy.stats import kstest, norm, wilcoxon
 
 from helpers.selectivity.pairs import above, excess_above, paired_test
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Thousands of small operations: more threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def noise(pairs, units, seed):

@@ -27,13 +27,7 @@ UNITS = 60
 DETECTORS = {"early": 3, "middle": 15, "late": 6}  # of the 60 units of a layer, for faces
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Thousands of small operations: more threads would wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def noise(units, seed, n=90):

@@ -153,6 +153,15 @@ def faces_of(study: Study) -> Study:
     return open_study(name)
 
 
+def untrained_of(study: Study) -> Study | None:
+    """The study of the same architecture before training on the same images; None but in the world."""
+    network = study.record.metadata["network"]["name"]
+    if not _of_world(study.name) or not network.startswith("worldnet"):
+        return None
+    kind = "worldnet-vgg" if "vgg" in network else "worldnet"
+    return open_study(f"{kind}-untrained" + "-faces" * study.name.endswith("-faces"))
+
+
 def _world(name):
     plain = name.removesuffix("-faces")
     network = load_network("worldnet-fine" if plain == "world" else plain)

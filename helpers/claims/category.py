@@ -20,6 +20,7 @@ from helpers.claims.claim import (
     above_zero_in_each,
     below,
 )
+from helpers.claims.depth import convolutions, third
 from helpers.claims.faces import (
     best_face_units,
     best_untrained,
@@ -60,21 +61,9 @@ def passing(units: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"layer": first["layer"].to_numpy(), **columns})
 
 
-def mapped_layers(study) -> list[str]:
-    """The layers whose units have a map, in forward order: the convolutions."""
-    record = four(study)
-    return [n for n in record.layers if max(record[n].geometry.map_size) > 1]
-
-
-def third(layers, which: int) -> list[str]:
-    """The first (0) or last (-1) third of the layers."""
-    n = max(1, round(len(layers) / 3))
-    return layers[:n] if which == 0 else layers[-n:]
-
-
 def more_in_low_layers(study, category: str) -> Measurement:
     """In the first third of the layers: units selective for it, minus the mean for faces and dogs."""
-    low = third(mapped_layers(study), 0)
+    low = third(convolutions(four(study)), 0)
 
     def excess(units):
         table = passing(units[units["layer"].isin(low)])
@@ -93,7 +82,7 @@ def more_in_low_layers(study, category: str) -> Measurement:
 
 def lower_than_higher(study, category: str) -> Measurement:
     """Units selective for it in the first third of the layers minus those in the last third."""
-    layers = mapped_layers(study)
+    layers = convolutions(four(study))
 
     def parts(units):
         table = passing(units)
@@ -142,7 +131,7 @@ def faces_fully_connected(study) -> Measurement:
     # The world's first network has no hidden layer without a map; its twin after VGG has two.
     other = studies.open_study("worldnet-vgg-fine-faces") if study.name == "world" else study
     record = four(other)
-    hidden = [n for n in record.layers[:-1] if n not in mapped_layers(other)]
+    hidden = [n for n in record.layers[:-1] if n not in convolutions(record)]
     if not hidden:
         raise CannotTest("the network has no hidden fully connected layer")
     table = passing(four_units(other))
@@ -157,7 +146,7 @@ def faces_fully_connected(study) -> Measurement:
 
 
 def late_layers(study) -> Measurement:
-    late = third(mapped_layers(study), -1)
+    late = third(convolutions(four(study)), -1)
     trained, before = (
         table["face"][table["layer"].isin(late)].to_numpy()
         for table in (passing(four_units(study)), passing(untrained_units(study)))

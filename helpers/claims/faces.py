@@ -59,7 +59,7 @@ def four_units(study, statistic: str = "max") -> pd.DataFrame:
 def untrained_units(study) -> pd.DataFrame:
     """`four_units` of the same architecture before training: contrast, luck and auc."""
     faces = faces_study(study)
-    twin = _untrained_twin(faces)
+    twin = studies.untrained_of(faces)
     if twin is not None:
         return four_units(twin)
     about, tables = load_table(_UNTRAINED)
@@ -89,7 +89,7 @@ def best_face_units(study) -> dict[str, np.ndarray]:
 def best_untrained(study) -> dict[str, np.ndarray]:
     """The same before training."""
     faces = faces_study(study)
-    twin = _untrained_twin(faces)
+    twin = studies.untrained_of(faces)
     if twin is not None:
         return best_face_units(twin)
     untrained_units(study)  # refuses a table of other images
@@ -238,14 +238,6 @@ def _responses_of_units(record, units):
 
 def _best(record, name):
     return best_unit_auc(responses_of(record, name), torch.from_numpy(record.classes == 0))
-
-
-def _untrained_twin(faces):
-    """The study of the world's network of this architecture before training; None for other studies."""
-    if not faces.record.metadata["network"]["name"].startswith("worldnet"):
-        return None
-    kind = "worldnet-vgg" if "vgg" in faces.record.metadata["network"]["name"] else "worldnet"
-    return studies.open_study(f"{kind}-untrained-faces")
 
 
 def _staged(units):

@@ -8,6 +8,7 @@ import torch
 from helpers import claims, open_study
 from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, measure_claims
 from helpers.claims import category as of_paper_2
+from helpers.claims.depth import convolutions, third
 from helpers.claims.faces import (
     FEWEST,
     FOUR,
@@ -98,10 +99,10 @@ def test_what_counts_as_selective_and_which_layers_are_low():
     table = of_paper_2.passing(four_units(study))
     of_first = table[table["layer"] == "conv1"]
     assert of_first[list(FOUR)].sum().to_dict() == {"face": 3, "i-see-face": 0, "car": 4, "dog": 3}
-    assert of_paper_2.mapped_layers(study) == ["conv1", "conv2", "conv3"]
+    assert convolutions(study.record) == ["conv1", "conv2", "conv3"]
     names = list("abcdefgh")
-    assert of_paper_2.third(names, 0) == list("abc") and of_paper_2.third(names, -1) == list("fgh")
-    assert of_paper_2.third(["a"], 0) == of_paper_2.third(["a"], -1) == ["a"]
+    assert third(names, 0) == list("abc") and third(names, -1) == list("fgh")
+    assert third(["a"], 0) == third(["a"], -1) == ["a"]
 
 
 @pytest.mark.parametrize(("claim", "of"), [("cars-low", "car"), ("illusions-low", "illusion")])

@@ -1,0 +1,480 @@
+"""The claims of paper 3: how many classes drive a unit, what its patches are made of, which units are alike.
+
+The rules were written before they were measured; the means of each layer's Gini index, flatness and degree
+had been seen. All are on convolutions. *Low* and *high* are the first and the last third of them.
+"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.stats import rankdata
+
+from helpers.claims.claim import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    CannotTest,
+    Claim,
+    Measurement,
+    above,
+    below,
+)
+from helpers.claims.counts import (
+    class_rows,
+    component_units,
+    shuffled_rows,
+    units,
+    untrained,
+    untrained_rows,
+)
+from helpers.claims.depth import third
+from helpers.selectivity.facets import effective_classes, gini, normal_tail
+from helpers.selectivity.intervals import bootstrap, difference, mean
+from helpers.selectivity.similarity import (
+    drawn_means,
+    mean_of_pairs,
+    pairwise_correlation,
+    pairwise_distance,
+)
+from helpers.selectivity.sizes import counts_without
+
+SIGNIFICANT = 0.05  # the paper's cutoff
+_EXTREME = 4  # units at either end of a layer, which its tables are drawn from
+_DRAWS = 500
+
+
+def low_and_high(table: pd.DataFrame, column: str) -> list[np.ndarray]:
+    """A column's finite values in the first and in the last third of the layers."""
+    layers = list(table["layer"].unique())
+    ends = [table[column][table["layer"].isin(third(layers, end))].to_numpy() for end in (0, -1)]
+    return [values[np.isfinite(values)] for values in ends]
+
+
+def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measurement:
+    """A column's mean in the high layers minus that in the low ones."""
+    low, high = low_and_high(units(study), column)
+    value, start, end = bootstrap(difference, high, low)
+    before = low_and_high(untrained(study), column)
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
+    verdict = (above if rises else below)(start, end, 0)
+    return Measurement(
+        value, start, end, before[1].mean() - before[0].mean(), verdict, words, written
+    )
+
+
+def many_sided(table: pd.DataFrame) -> pd.Series:
+    """Whether a unit's degree is above the network's mean: the paper's multi-faceted units, section 2.3."""
+    degree = table["degree"].replace(np.inf, np.nan)
+    return (table["degree"] > degree.mean()).where(table["degree"].notna()).astype(float)
+
+
+def mostly(study, end: int, multi: bool) -> Measurement:
+    """Share of multi-faceted (or single-faceted) units in the first or last third of the layers."""
+    found = []
+    for table in (units(study), untrained(study)):
+        sided = many_sided(table)
+        chosen = sided[table["layer"].isin(third(list(table["layer"].unique()), end))]
+        found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
+    value, low, high = bootstrap(mean, found[0])
+    words = f"of {len(found[0])} units; null: of the network before training, by its own mean"
+    return Measurement(value, low, high, found[1].mean(), above(low, high, 0.5), words)
+
+
+def shares_follow_depth(study) -> Measurement:
+    def followed(table):
+        single = (1 - many_sided(table)).groupby(table["stage"], sort=False)
+        return single.mean().to_numpy(), single.count().to_numpy()
+
+    shares, sizes = followed(units(study))
+    _needs_stages(shares)
+    random = np.random.default_rng(0)
+    drawn = [_spearman(row) for row in random.binomial(sizes, shares, (_DRAWS, len(sizes))) / sizes]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    words = (
+        f"rank correlation of depth and the share of single-faceted units, {len(shares)} stages, "
+        f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last; null: before training"
+    )
+    null = _spearman(followed(untrained(study))[0])
+    return Measurement(
+        _spearman(shares), low, high, null, above(low, high, 0), words, "{:+.2f}".format
+    )
+
+
+def beyond_luck(study) -> Measurement:
+    def share_high(table):
+        known = table["p_labels"].notna()
+        high = (table["p_labels"] < SIGNIFICANT) & (table["degree"] > table["degree_null"])
+        return high[known].to_numpy(dtype=float)
+
+    mine = share_high(units(study))
+    value, low, high = bootstrap(mean, mine)
+    words = (
+        f"of {len(mine)} units have a higher degree than 95% of random rows; null: before training"
+    )
+    null = share_high(untrained(study)).mean()
+    return Measurement(
+        value, low, high, null, below(low, high, SIGNIFICANT), words, "{:.1%}".format
+    )
+
+
+def mean_near_largest(study) -> Measurement:
+    def relative(table):
+        degree = table["degree"].replace(np.inf, np.nan).dropna().to_numpy()
+        return degree / degree.max()
+
+    mine = relative(units(study))
+    value, low, high = bootstrap(mean, mine)
+    words = (
+        f"mean degree over the largest, {units(study)['degree'].replace(np.inf, np.nan).max():.2f}; the "
+        "paper's are 0.53 and 0.63; null: before training"
+    )
+    null = relative(untrained(study)).mean()
+    return Measurement(value, low, high, null, above(low, high, 0.8), words)
+
+
+def ends_significant(study, highest: bool) -> Measurement:
+    """Share of the four most extreme units of each layer whose degree differs by the paper's p-value."""
+    significant, by_luck, random = [], [], np.random.default_rng(0)
+    for _, layer in units(study).groupby("layer", sort=False):
+        degree = layer["degree"].to_numpy()
+        degree = degree[np.isfinite(degree)]
+        significant.append(_end_significant(degree, highest))
+        curves = random.standard_normal((20, len(degree)))
+        by_luck += [_end_significant(curve, highest) for curve in curves]
+    significant = np.concatenate(significant)
+    value, low, high = bootstrap(mean, significant)
+    words = (
+        f"of the {_EXTREME} {'highest' if highest else 'lowest'} degrees of each layer have p < .05 under "
+        "a normal curve through the layer; null: if degrees were normal"
+    )
+    verdict = below(low, high, 0.5) if highest else above(low, high, 0.5)
+    return Measurement(value, low, high, np.concatenate(by_luck).mean(), verdict, words)
+
+
+def lowest_falls(study) -> Measurement:
+    each = _degrees_by_stage(study)
+    _needs_stages(each)
+    drawn = np.array([_spearman(row) for row in _drawn_ends(each, np.min)])
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    ends = [degree.min() for degree in each]
+    words = (
+        f"rank correlation of depth and a stage's lowest degree, {ends[0]:.2f} in the first stage and "
+        f"{ends[-1]:.2f} in the last; null: with as many units of each stage"
+    )
+    null = _spearman(_ends_of_equal(each, np.min))
+    return Measurement(
+        _spearman(ends), low, high, null, below(low, high, 0), words, "{:+.2f}".format
+    )
+
+
+def highest_fixed(study) -> Measurement:
+    each = _degrees_by_stage(study)
+    _needs_stages(each)
+
+    def change(ends):
+        n = max(1, round(len(each) / 3))
+        return ends[..., -n:].mean(-1) / ends[..., :n].mean(-1) - 1
+
+    low, high = np.quantile(change(_drawn_ends(each, np.max)), [0.025, 0.975])
+    value = change(np.array([degree.max() for degree in each]))
+    words = (
+        "change of the highest degree of a stage from the first third of stages to the last; null: with as "
+        "many units of each stage"
+    )
+    inside, outside = -0.1 < low and high < 0.1, low >= 0.1 or high <= -0.1
+    verdict = HOLDS if inside else FAILS if outside else UNDECIDED
+    null = change(_ends_of_equal(each, np.max))
+    return Measurement(value, low, high, null, verdict, words, "{:+.0%}".format)
+
+
+def gini_of_fewer_classes(study) -> Measurement:
+    """Without half of the classes: how far does the median unit's index move, in spreads over units?"""
+    record, first = study.record, 50
+    chosen = np.random.default_rng(0).permutation(len(record.class_names))
+    chosen = np.sort(chosen[: len(chosen) // 2])
+    moves = {}
+    for formula in (gini, effective_classes):
+        whole, cut = [], []
+        for name in class_rows(study):
+            top, n = record[name].top, len(record.class_names)
+            whole_rows, _ = counts_without(top, record.recorded, record.classes, n, first)
+            kept = record.recorded & np.isin(record.classes, chosen)
+            cut_rows, complete = counts_without(top, kept, record.classes, n, first)
+            whole.append(formula(whole_rows)[complete])
+            cut.append(formula(cut_rows[:, chosen])[complete])
+        whole, cut = torch.cat(whole), torch.cat(cut)
+        known = ~(whole.isnan() | cut.isnan())
+        moves[formula] = ((whole - cut)[known].abs() / whole[known].std()).numpy()
+    value, low, high = bootstrap(lambda a: np.median(a, 1), moves[gini])
+    null = np.median(moves[effective_classes])
+    words = (
+        f"standard deviations over {len(moves[gini])} units by which the median unit's index moves with half "
+        f"of the classes, {first} images a unit; null: the effective number of classes"
+    )
+    verdict = below(low, high, 0.5)
+    return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
+
+
+def together(table: pd.DataFrame, a: str, b: str) -> np.ndarray:
+    """Each unit's part of the rank correlation of two columns within layers, (units,); their mean is it.
+
+    Ranks are standardised in each layer, so that differences between layers do not enter.
+    """
+    table = table[np.isfinite(table[a]) & np.isfinite(table[b])]
+    parts = [np.empty(0)]
+    for _, layer in table.groupby("layer", sort=False):
+        ranks = [rankdata(layer[column]) for column in (a, b)]
+        if min(np.ptp(rank) for rank in ranks) > 0:
+            parts.append(np.prod([(r - r.mean()) / r.std() for r in ranks], axis=0))
+    return np.concatenate(parts)
+
+
+def components_follow(study, column: str, second: str) -> Measurement:
+    """Within layers: do a number on units' components and their degree rise together?"""
+    table = _with_components(study)
+    value, low, high = bootstrap(mean, together(table, "degree", column))
+    other = together(table, "degree", second).mean()
+    words = f"rank correlation with the degree within layers, {len(table)} units; by {second}, {other:+.2f}"
+    return Measurement(value, low, high, 0.0, below(low, high, 0), words, "{:+.2f}".format)
+
+
+def components_by_depth(study) -> Measurement:
+    table = _with_components(study)
+    layers = list(table["layer"].unique())
+    parts = [
+        together(table[table["layer"].isin(third(layers, end))], "degree", "likeness")
+        for end in (0, -1)
+    ]
+    value, low, high = bootstrap(difference, parts[1], parts[0])
+    words = (
+        f"rank correlation of degree and likeness in the high layers, {parts[1].mean():+.2f}, minus that "
+        f"in the low ones, {parts[0].mean():+.2f}"
+    )
+    return Measurement(value, low, high, 0.0, below(low, high, 0), words, "{:+.2f}".format)
+
+
+def alike_by_depth(study, measure, rises: bool) -> Measurement:
+    """Mean over pairs of units, averaged over the high layers, minus that over the low ones."""
+    rows = class_rows(study)
+    layers = list(rows)
+
+    def change(of_layers):
+        low, high = (np.mean([of_layers[n] for n in third(layers, e)], 0) for e in (0, -1))
+        return high - low
+
+    means = {n: mean_of_pairs(measure(r)) for n, r in rows.items()}
+    drawn = {n: drawn_means(measure(r), _DRAWS).numpy() for n, r in rows.items()}
+    start, end = np.quantile(change(drawn), [0.025, 0.975])
+    before, shuffled = (
+        change({n: mean_of_pairs(measure(r)) for n, r in control(study).items()})
+        for control in (untrained_rows, shuffled_rows)
+    )
+    low, high = (np.mean([means[n] for n in third(layers, e)]) for e in (0, -1))
+    words = (
+        f"{low:.2f} in low layers, {high:.2f} in high ones; null: before training; with labels shuffled "
+        f"{shuffled:+.2f}"
+    )
+    verdict = (above if rises else below)(start, end, 0)
+    return Measurement(change(means), start, end, before, verdict, words, "{:+.2f}".format)
+
+
+def similar_are_multi(study) -> Measurement:
+    def followed(rows, table):
+        near = []
+        for of_layer in rows.values():
+            similar = pairwise_correlation(of_layer).fill_diagonal_(torch.nan)
+            near.append(similar.nanmean(1).numpy())
+        return together(table.assign(near=np.concatenate(near)), "near", "degree")
+
+    mine = followed(class_rows(study), units(study))
+    value, low, high = bootstrap(mean, mine)
+    words = (
+        "rank correlation, within layers, of a unit's mean similarity to the others and its degree; "
+        "null: before training"
+    )
+    null = followed(untrained_rows(study), untrained(study)).mean()
+    return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)
+
+
+@cache
+def _with_components(study):
+    return units(study).merge(component_units(study), on=["layer", "unit"])
+
+
+def _end_significant(degree, highest):
+    """Of the four highest (or lowest) values: 1 where the tail of a normal curve is below .05."""
+    order = np.argsort(-degree if highest else degree, kind="stable")[:_EXTREME]
+    side = degree > degree.mean() if highest else degree < degree.mean()
+    return ((normal_tail(degree) < SIGNIFICANT) & side)[order].astype(float)
+
+
+def _degrees_by_stage(study):
+    table = units(study)
+    table = table[np.isfinite(table["degree"])]
+    return [stage["degree"].to_numpy() for _, stage in table.groupby("stage", sort=False)]
+
+
+def _drawn_ends(each, end):
+    """(draws, stages): a stage's extreme when its units are drawn again with replacement."""
+    random = np.random.default_rng(0)
+    return np.stack([end(d[random.integers(0, len(d), (_DRAWS, len(d)))], 1) for d in each], 1)
+
+
+def _ends_of_equal(each, end):
+    """(stages,): the mean extreme of as many units of each stage as the smallest has."""
+    random, n = np.random.default_rng(0), min(map(len, each))
+    return np.array(
+        [np.mean([end(random.permutation(d)[:n]) for _ in range(_DRAWS)]) for d in each]
+    )
+
+
+def _needs_stages(each):
+    if len(each) < 4:
+        raise CannotTest(f"a trend needs four stages or more; this network has {len(each)}")
+
+
+def _spearman(values) -> float:
+    """Rank correlation of values with their order; nan if they are all the same."""
+    ranks = rankdata(values)
+    if np.ptp(ranks) == 0:
+        return np.nan
+    return float(np.corrcoef(np.arange(len(ranks)), ranks)[0, 1])
+
+
+_UP = "high layers minus low ones: above zero, with the whole interval"
+_DOWN = "high layers minus low ones: below zero, with the whole interval"
+_BEFORE = "the network before training"
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        "facets.sparsity-rises", "3", "section 2.3, figure 1",
+        "The Gini index of a unit's classes rises with depth.",
+        _UP, _BEFORE,
+        lambda study: changes(study, "gini", rises=True),
+    ),
+    Claim(
+        "facets.flatness-falls", "3", "section 2.3, figure 1",
+        "The spectral flatness of a unit's classes falls with depth.",
+        _DOWN, _BEFORE,
+        lambda study: changes(study, "flatness", rises=False),
+    ),
+    Claim(
+        "facets.degree-falls", "3", "section 2.3, figure 2",
+        "The multi-faceted degree is higher in lower layers and falls with depth.",
+        _DOWN, _BEFORE,
+        lambda study: changes(study, "degree", rises=False),
+    ),
+    Claim(
+        "facets.low-multi", "3", "abstract",
+        "Neurons of lower layers are multi-faceted.",
+        "more than half of the low layers' units exceed the network's mean degree, with the whole interval",
+        _BEFORE,
+        lambda study: mostly(study, 0, multi=True),
+    ),
+    Claim(
+        "facets.high-single", "3", "abstract",
+        "The majority of neurons in higher layers are single-faceted.",
+        "more than half of the high layers' units lie below the network's mean degree, whole interval",
+        _BEFORE,
+        lambda study: mostly(study, -1, multi=False),
+    ),
+    Claim(
+        "facets.single-grow", "3", "section 2.3, figure 3",
+        "The number of single-faceted units grows from layer to layer, that of multi-faceted ones declines.",
+        "depth and the share of single-faceted units: rank correlation above zero, with the whole interval",
+        _BEFORE,
+        shares_follow_depth,
+    ),
+    Claim(
+        "facets.discussion", "3", "section 3",
+        "The discussion says the contrary: a range of classes drives the higher layers, not so the lower.",
+        "effective number of classes, " + _UP, _BEFORE,
+        lambda study: changes(study, "effective", rises=True, written="{:+.1f}".format),
+    ),
+    Claim(
+        "facets.not-high", "3", "section 2.3",
+        "Many degrees are high, but the values are not significantly high.",
+        "no more than a twentieth of the units exceed 95% of random rows, with the whole interval", _BEFORE,
+        beyond_luck,
+    ),
+    Claim(
+        "facets.near-largest", "3", "section 2.3",
+        "Neurons are on the whole multi-faceted: the mean degree, .53, comes near the largest, .63.",
+        "the mean is over 80% of the largest degree, with the whole interval", _BEFORE,
+        mean_near_largest,
+    ),
+    Claim(
+        "facets.highest-not-significant", "3", "section 2.3, table 3",
+        "Most of the highest degrees of a layer do not differ significantly from the others.",
+        "less than half have p < .05, with the whole interval", "if degrees were normally distributed",
+        lambda study: ends_significant(study, highest=True),
+    ),
+    Claim(
+        "facets.lowest-significant", "3", "section 2.3, table 2",
+        "The lowest ones do.",
+        "more than half have p < .05, with the whole interval", "if degrees were normally distributed",
+        lambda study: ends_significant(study, highest=False),
+    ),
+    Claim(
+        "facets.lowest-falls", "3", "section 2.3, figure 3",
+        "The degree of the most single-faceted unit keeps decreasing with depth.",
+        "rank correlation with depth below zero, with the whole interval", "with as many units of each stage",
+        lowest_falls,
+    ),
+    Claim(
+        "facets.highest-fixed", "3", "section 2.3, figure 3",
+        "The degree of the most multi-faceted unit is quite fixed.",
+        "it changes by less than a tenth, with the whole interval", "with as many units of each stage",
+        highest_fixed,
+    ),
+    Claim(
+        "facets.gini-length", "3", "section 2.3",
+        "The Gini index does not depend on the length of the row: on the number of classes.",
+        "with half of the classes the median unit's index moves by less than half its spread over units",
+        "the same of the effective number of classes",
+        gini_of_fewer_classes,
+    ),
+    Claim(
+        "facets.components-differ", "3", "sections 2.2 and 2.3",
+        "The independent components of units with a high degree look different from each other.",
+        "degree and likeness of components: rank correlation within layers below zero, whole interval",
+        "no correlation",
+        lambda study: components_follow(study, "likeness", "spectral_likeness"),
+    ),
+    Claim(
+        "facets.components-shallow", "3", "section 2.3",
+        "That does not apply to all units, in shallower layers above all.",
+        "the correlation is further below zero in high layers than in low ones, with the whole interval",
+        "no difference",
+        components_by_depth,
+    ),
+    Claim(
+        "facets.blurred", "3", "section 2.3, tables 2 and 3",
+        "Units with a high degree have a blurred picture, those with a low one clearer shapes.",
+        "degree and sharpness of components: rank correlation within layers below zero, whole interval",
+        "no correlation",
+        lambda study: components_follow(study, "sharpness", "likeness"),
+    ),
+    Claim(
+        "facets.similarity-falls", "3", "section 2.4, figure 5",
+        "The mean correlation between units' classes falls with depth.",
+        _DOWN, _BEFORE,
+        lambda study: alike_by_depth(study, pairwise_correlation, rises=False),
+    ),
+    Claim(
+        "facets.distance-grows", "3", "section 2.4, figure 5",
+        "The mean distance between units' classes grows with depth.",
+        _UP, _BEFORE,
+        lambda study: alike_by_depth(study, pairwise_distance, rises=True),
+    ),
+    Claim(
+        "facets.similar-is-multi", "3", "section 2.4",
+        "High similarity to other units is a sign of preferring many classes.",
+        "similarity and degree: rank correlation within layers above zero, with the whole interval", _BEFORE,
+        similar_are_multi,
+    ),
+)
+# fmt: on

@@ -7,6 +7,7 @@ curves    the tuning curve; how a measure is spread over a layer
 bars      mean response to each class
 opponency what of a category is at both ends of a unit's responses
 categories how many detectors a category has, what drives them and in which layers they stand
+facets    how many classes drive a unit, by stage; units that are alike; components of patches
 profiles  a measure over layers and doses; effects; one measure against another
 sheets    a unit's patches and feature; a layer's features side by side
 shipped   pictures of real units that come with the package
@@ -20,6 +21,14 @@ from helpers.figures.categories import (
     threshold_curves,
 )
 from helpers.figures.curves import ordered_responses, spread, tuning_curves
+from helpers.figures.facets import (
+    component_rows,
+    degree_profile,
+    distributions,
+    facet_counts,
+    index_against_size,
+    similarity_maps,
+)
 from helpers.figures.maps import activation_map
 from helpers.figures.opponency import ends_scatter, ladder, list_sensitivity
 from helpers.figures.profiles import binned_scatter, dose, effects, layer_profiles
@@ -33,14 +42,19 @@ __all__ = [
     "binned_scatter",
     "class_bars",
     "complexity_chart",
+    "component_rows",
     "contact_sheet",
+    "degree_profile",
+    "distributions",
     "dose",
     "effects",
     "ends_scatter",
     "entries",
+    "facet_counts",
     "feature_and_patches",
     "image_rows",
     "image_strip",
+    "index_against_size",
     "ladder",
     "layer_profiles",
     "list_sensitivity",
@@ -51,6 +65,7 @@ __all__ = [
     "representatives",
     "shipped_description",
     "shipped_tiles",
+    "similarity_maps",
     "spread",
     "threshold_curves",
     "tuning_curves",

@@ -21,6 +21,7 @@ from helpers.errors import SelectivityError
 
 FIRST = 100  # images of a unit that are counted, section 2.1
 _ADDED = 1e-7  # to each count before the flatness, section 2.3
+_NULLS = ("effective", "gini", "flatness", "degree")
 _EVEN = 1e-6  # a smaller Gini index is that of an even row
 
 
@@ -34,6 +35,8 @@ def class_counts(
     """
     if values.shape != classes.shape or values.ndim != 2:
         raise ValueError(f"values {tuple(values.shape)} and classes {tuple(classes.shape)}")
+    if classes.numel() and int(classes.max()) >= n_classes:
+        raise ValueError(f"a class {int(classes.max())} of {n_classes} classes")
     values, classes = values[:, :first], classes[:, :first].long()
     counted = (values > 0) & (classes >= 0)
     counts = torch.zeros(len(values), n_classes, dtype=torch.int64)
@@ -47,7 +50,7 @@ def gini(counts: torch.Tensor) -> torch.Tensor:
     of Hurley and Rickard 2009, which section 2.3 uses. It grows with classes that are never seen, though
     the section says that the length of the row does not matter.
     """
-    row = counts.double().sort(1).values
+    row = _sorted(counts)
     n = row.shape[1]
     weight = (n - torch.arange(1, n + 1, dtype=torch.float64) + 0.5) / n
     # A sum of zero gives 0/0, which is nan: no images, no index.
@@ -64,7 +67,7 @@ def spectral_flatness(counts: torch.Tensor, length: int | None = None) -> torch.
     length = counts.shape[1] if length is None else length
     if length < 2:
         raise SelectivityError(f"the flatness of a row needs two classes or more, not {length}")
-    row = counts.double()
+    row = _sorted(counts)
     p = (row + _ADDED) / (row + _ADDED).sum(1, keepdim=True)
     flatness = 2 ** (-(p * p.log2()).sum(1) / np.log2(length)) - 1
     return torch.where(row.sum(1) > 0, flatness, -1.0)
@@ -75,8 +78,7 @@ def multifaceted_degree(counts: torch.Tensor) -> torch.Tensor:
 
     counts (U, C). inf for an even row (Gini below 1e-6), nan for a row of zeros.
     """
-    flatness, sparsity = spectral_flatness(counts), gini(counts)
-    return torch.where(sparsity < _EVEN, torch.inf, flatness / sparsity)
+    return _degree(spectral_flatness(counts), gini(counts))
 
 
 def effective_classes(counts: torch.Tensor) -> torch.Tensor:
@@ -85,7 +87,8 @@ def effective_classes(counts: torch.Tensor) -> torch.Tensor:
     2 to the entropy of the row. Unlike the degree it does not change with classes never seen. nan for a
     row of zeros. Ours; the paper has no such number.
     """
-    p = counts.double() / counts.sum(1, keepdim=True)
+    row = _sorted(counts)
+    p = row / row.sum(1, keepdim=True)
     return 2 ** -torch.where(p > 0, p * p.log2(), p).sum(1)
 
 
@@ -97,7 +100,9 @@ def random_rows(n_images: int, class_sizes, draws: int = 1000, seed: int = 0) ->
     sizes = np.asarray(class_sizes, dtype=np.int64)
     _check_size(n_images, sizes)
     random = np.random.default_rng(seed)
-    return torch.from_numpy(random.multivariate_hypergeometric(sizes, n_images, draws))
+    # By drawing images rather than counts, "marginals", which takes ten times as long for many classes.
+    rows = random.multivariate_hypergeometric(sizes, n_images, draws, method="count")
+    return torch.from_numpy(rows)
 
 
 def most_even_row(n_images: int, class_sizes) -> torch.Tensor:
@@ -132,22 +137,35 @@ def degree_bounds(n_images: int, class_sizes) -> tuple[float, float]:
     return smallest, largest
 
 
+def listed_counts(ranked, labels, n_labels: int, first: int = FIRST) -> torch.Tensor:
+    """`class_counts` of a `RankedList`, (U, n_labels), for any labels (N,) of the images, whole numbers."""
+    of_images = torch.as_tensor(labels)[ranked.images.clamp(min=0)].masked_fill(
+        ranked.images < 0, -1
+    )
+    return class_counts(ranked.values, of_images, n_labels, first)
+
+
 def layer_counts(record, layer: str, first: int = FIRST) -> torch.Tensor:
-    """`class_counts` of a layer of a record, (U, C)."""
-    top = record[layer].top
-    classes = torch.from_numpy(record.classes)[top.images.clamp(min=0)]
-    classes = classes.masked_fill(top.images < 0, -1)
-    return class_counts(top.values, classes, len(record.class_names), first)
+    """`class_counts` of the strongest images of a layer of a record, (U, C)."""
+    return listed_counts(record[layer].top, record.classes, len(record.class_names), first)
+
+
+def merged_counts(counts: torch.Tensor, groups) -> torch.Tensor:
+    """Counts when some classes share a name, (U, G); groups (C,): the number of each class's group."""
+    groups = torch.as_tensor(groups)
+    merged = torch.zeros(len(counts), int(groups.max()) + 1, dtype=counts.dtype)
+    return merged.index_add_(1, groups, counts)
 
 
 def facet_units(counts: dict, class_sizes, class_names) -> pd.DataFrame:
     """What drives every unit of a network: how many classes, how evenly, and what luck would give.
 
     counts: {layer: (U, C)}; class_sizes (C,): images of each class that were shown. One row a unit:
-    layer, unit, n_images, n_classes, effective, gini, flatness, degree; `..._null`: the mean of the last four
-    over random rows of as many images; ratio: degree over its null; top_class, top_count; and three p-values
-    of the degree, each in the tail in which the unit lies. p_normal: of a normal curve through the layer's
-    degrees, as the paper gives it; p_rank: the unit's rank within its layer; p_labels: of random rows.
+    layer, unit, n_images, n_classes, effective, gini, flatness, degree; `..._null`: the mean of the last
+    four over random rows of as many images, infinite degrees left out; ratio: degree over its null;
+    top_class, top_count; and three p-values of the degree, each in the tail in which the unit lies. p_normal:
+    of a normal curve through the layer's degrees, as the paper gives it; p_rank: the unit's rank within its
+    layer; p_labels: of random rows.
     """
     sizes = tuple(int(size) for size in class_sizes)
     return pd.concat(
@@ -168,9 +186,9 @@ def _layer_units(name, counts, sizes, class_names):
             **_indexes(counts),
         }
     )
-    nulls = [_null(int(n), sizes) for n in n_images]
-    for index in ("effective", "gini", "flatness", "degree"):
-        table[f"{index}_null"] = [null[index].mean() if null else np.nan for null in nulls]
+    nulls = [_null(n, sizes) for n in n_images.tolist()]
+    for index in _NULLS:
+        table[f"{index}_null"] = [means[index] for means, _ in nulls]
     table["ratio"] = table["degree"] / table["degree_null"]
     table["top_class"] = [
         class_names[c] if n else None for c, n in zip(top.tolist(), most.tolist(), strict=True)
@@ -179,10 +197,49 @@ def _layer_units(name, counts, sizes, class_names):
     degree = table["degree"].to_numpy()
     table["p_normal"], table["p_rank"] = normal_tail(degree), rank_tail(degree)
     table["p_labels"] = [
-        _random_tail(value, null["degree"]) if null and np.isfinite(value) else np.nan
-        for value, null in zip(degree, nulls, strict=True)
+        _random_tail(value, null) for value, (_, null) in zip(degree, nulls, strict=True)
     ]
     return table
+
+
+def multifaceted(units: pd.DataFrame) -> pd.Series:
+    """1 for a unit whose degree is above the mean of the whole network, 0 below it; section 2.3.
+
+    units: as of `facet_units`. An infinite degree is above; it does not enter the mean. nan without images.
+    """
+    degree = units["degree"]
+    above = degree > degree.replace(np.inf, np.nan).mean()
+    return above.astype(float).where(degree.notna())
+
+
+def facet_counts(units: pd.DataFrame, class_sizes, by: str = "layer") -> pd.DataFrame:
+    """How many units of each layer are multi- and single-faceted, and the extreme degrees; figure 3.
+
+    One row for each value of the column `by`: multi, single (shares), largest, smallest (degrees, infinite
+    ones left out), and largest_null, smallest_null: the mean extremes of as many random rows of 100 images.
+    """
+    sizes = tuple(int(size) for size in class_sizes)
+    _, luck = _null(min(FIRST, sum(sizes)), sizes)
+    luck, random = luck[np.isfinite(luck)], np.random.default_rng(0)
+    multi, rows = multifaceted(units), {}
+    for name, of_group in units.groupby(by, sort=False):
+        degree = of_group["degree"].to_numpy()
+        degree = degree[np.isfinite(degree)]
+        share = multi[of_group.index].mean()
+        drawn = (
+            random.choice(luck, (200, max(len(degree), 1)))
+            if len(luck)
+            else np.full((1, 1), np.nan)
+        )
+        rows[name] = {
+            "multi": share,
+            "single": 1 - share,
+            "largest": degree.max() if len(degree) else np.nan,
+            "smallest": degree.min() if len(degree) else np.nan,
+            "largest_null": drawn.max(1).mean(),
+            "smallest_null": drawn.min(1).mean(),
+        }
+    return pd.DataFrame(rows).T
 
 
 def normal_tail(degrees: np.ndarray) -> np.ndarray:
@@ -192,7 +249,7 @@ def normal_tail(degrees: np.ndarray) -> np.ndarray:
     """
     known = np.isfinite(degrees)
     degrees = np.where(known, degrees, np.nan)
-    if known.sum() < 2 or np.nanstd(degrees) == 0:
+    if known.sum() < 2 or np.nanmin(degrees) == np.nanmax(degrees):
         return np.full(len(degrees), np.nan)
     z = (degrees - np.nanmean(degrees)) / np.nanstd(degrees, ddof=1)
     return torch.special.ndtr(-torch.from_numpy(np.abs(z))).numpy()
@@ -209,25 +266,46 @@ def rank_tail(degrees: np.ndarray) -> np.ndarray:
     return found
 
 
+def _degree(flatness, sparsity):
+    return torch.where(sparsity < _EVEN, torch.inf, flatness / sparsity)
+
+
 def _indexes(counts):
+    flatness, sparsity = spectral_flatness(counts), gini(counts)
     return {
         "effective": effective_classes(counts).numpy(),
-        "gini": gini(counts).numpy(),
-        "flatness": spectral_flatness(counts).numpy(),
-        "degree": multifaceted_degree(counts).numpy(),
+        "gini": sparsity.numpy(),
+        "flatness": flatness.numpy(),
+        "degree": _degree(flatness, sparsity).numpy(),
     }
 
 
 @cache
 def _null(n_images, sizes):
-    """The indexes of random rows of as many images, {index: (draws,)}; {} without images."""
-    return _indexes(random_rows(n_images, sizes)) if n_images else {}
+    """(means of the indexes of random rows, their degrees (draws,)); (nan, none) without images."""
+    if not n_images:
+        return dict.fromkeys(_NULLS, np.nan), np.empty(0)
+    indexes = _indexes(random_rows(n_images, sizes))
+    return {name: _finite_mean(indexes[name]) for name in _NULLS}, indexes["degree"]
 
 
 def _random_tail(degree, null):
     """Share of random rows at least as extreme; the unit counts as one, so that p is never 0."""
-    side = null <= degree if degree < null.mean() else null >= degree
+    if not len(null) or np.isnan(degree):
+        return np.nan
+    side = null <= degree if degree < _finite_mean(null) else null >= degree
     return (side.sum() + 1) / (len(null) + 1)
+
+
+def _finite_mean(values):
+    finite = values[np.isfinite(values)]
+    return finite.mean() if len(finite) else np.nan
+
+
+def _sorted(counts):
+    """Rows in rising order: rows that differ by order alone then give the same number to the last bit."""
+    # numpy's sort takes a fifth of the time of torch's for short rows.
+    return torch.from_numpy(np.sort(counts.numpy(force=True), axis=1)).double()
 
 
 def _check_size(n_images, sizes):

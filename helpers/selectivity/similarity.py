@@ -19,10 +19,10 @@ def pairwise_correlation(counts: torch.Tensor) -> torch.Tensor:
     counts (U, C). A row without variance (no image, or every class alike) has none: nan, with itself too.
     Source: section 2.4, "similarity".
     """
+    varies = (counts.amax(1) > counts.amin(1))[:, None]
     rows = counts.double()
     rows = rows - rows.mean(1, keepdim=True)
-    length = rows.norm(dim=1, keepdim=True)
-    rows = torch.where(length > 1e-9 * counts.abs().sum(1, keepdim=True), rows / length, torch.nan)
+    rows = torch.where(varies, rows / rows.norm(dim=1, keepdim=True), torch.nan)
     similar = (rows @ rows.T).clamp(-1, 1)
     own = similar.diagonal()
     own[~own.isnan()] = 1.0
@@ -66,9 +66,9 @@ def drawn_means(matrix: torch.Tensor, draws: int = 500, seed: int = 0) -> torch.
 def similar_order(matrix: torch.Tensor) -> torch.Tensor:
     """An order of units, (U,) int64, that puts similar ones side by side: for a heat map.
 
-    matrix (U, U): correlations. Units are joined by average linkage on 1 - correlation, and the tree's leaves
-    turned so that neighbours are as alike as can be (Bar-Joseph et al. 2001). Units without correlation
-    come last. The paper draws them in the order in which they are numbered, which shows no structure.
+    matrix (U, U): correlations. Units are joined by average linkage on 1 - correlation, and the branches of
+    the tree turned; scipy's turning is a good one, not always the best (its issue 11227). Units without
+    correlation come last. The paper draws units as they are numbered, which shows no structure.
     """
     known = (~matrix.diagonal().isnan()).nonzero()[:, 0]
     rest = matrix.diagonal().isnan().nonzero()[:, 0]

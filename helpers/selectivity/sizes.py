@@ -32,7 +32,7 @@ def counts_without(ranked, kept, classes, n_classes: int, first: int = FIRST):
     """
     listed = ranked.images >= 0
     stays = listed & torch.as_tensor(kept)[ranked.images.clamp(min=0)]
-    order = (~stays).to(torch.int8).argsort(1, stable=True)[:, :first]
+    order = (~stays).to(torch.int8).argsort(dim=1, stable=True)[:, :first]
     values = ranked.values.gather(1, order)
     of_images = torch.as_tensor(classes)[ranked.images.gather(1, order).clamp(min=0)]
     of_images = of_images.masked_fill(~stays.gather(1, order), -1)
@@ -53,12 +53,13 @@ def by_list_length(record, layer: str, lengths: Iterable[int]) -> pd.DataFrame:
 def by_images(record, layer: str, parts: Iterable[float], first: int = FIRST, repeats: int = 5):
     """The mean degree when a part of all images is shown, drawn at random; size is their number."""
     classes, found = range(len(record.class_names)), []
+    shown = np.flatnonzero(record.recorded)
     for part in parts:
-        n = round(part * len(record.classes))
+        n = round(part * len(shown))
         drawn = []
         for seed in range(repeats if part < 1 else 1):
             kept = np.zeros(len(record.classes), dtype=bool)
-            kept[np.random.default_rng(seed).permutation(len(kept))[:n]] = True
+            kept[np.random.default_rng(seed).permutation(shown)[:n]] = True
             drawn.append((kept, classes))
         found.append(_row(record, layer, n, drawn, first))
     return pd.DataFrame(found)
@@ -90,17 +91,21 @@ def _row(record, layer, size, drawn, first) -> dict:
         )
         counts = counts[whole][:, list(chosen)]
         sizes = np.bincount(record.classes[kept], minlength=len(record.class_names))[list(chosen)]
-        degree = multifaceted_degree(counts)
-        degree = degree[degree.isfinite()].numpy()
+        degree = _finite(multifaceted_degree(counts))
         n = min(first, int(sizes.sum()))
         rows.append(
             [
                 *bootstrap(mean, degree),
-                multifaceted_degree(random_rows(n, sizes)).mean().item(),
+                bootstrap(mean, _finite(multifaceted_degree(random_rows(n, sizes))))[0],
                 *degree_bounds(n, sizes),
                 len(degree),
                 whole.double().mean().item(),
             ]
         )
     names = ("degree", "low", "high", "null", "smallest", "largest", "units", "complete")
-    return {"size": size, **dict(zip(names, np.nanmean(rows, 0), strict=True))}
+    # Of a size at which no draw has a number there is none, and pandas does not warn of it.
+    return {"size": size, **pd.DataFrame(rows, columns=names).mean()}
+
+
+def _finite(degrees):
+    return degrees[degrees.isfinite()].numpy()

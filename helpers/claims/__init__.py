@@ -8,12 +8,15 @@ opponency    papers 1 and 1b: opponent responses
 dogs         what they are measured on
 category     paper 2: units selective for a category, and their uses
 faces        what they are measured on
+facets       paper 3: how many classes drive a unit, and what its patches are made of
+counts, components   what they are measured on
+depth        low and high in a network
 """
 
-from helpers.claims import category, opponency
+from helpers.claims import category, facets, opponency
 from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, Measurement
 
-CLAIMS: tuple[Claim, ...] = opponency.CLAIMS + category.CLAIMS
+CLAIMS: tuple[Claim, ...] = opponency.CLAIMS + category.CLAIMS + facets.CLAIMS
 
 
 def measure_claims(study, paper: str | None = None) -> list[dict]:

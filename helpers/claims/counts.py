@@ -1,9 +1,8 @@
 """What a study shows of the classes behind each unit, for the chapter on facets and its claims.
 
-    units(study)        how many classes drive each unit of the convolutions, a DataFrame
-    untrained(study)    the same before training
+    unit_facets(study)  how many classes drive each unit of the convolutions, a DataFrame
+    untrained_facets(study)   the same before training
     class_rows(study)   the counts themselves, {layer: (U, C)}; untrained_rows, shuffled_rows: controls
-    component_units(study)   numbers on the independent components of each unit's patches
 
 What a study lacks is said by a `CannotTest`.
 """
@@ -17,7 +16,7 @@ import torch
 from helpers import study as studies
 from helpers.claims.claim import CannotTest
 from helpers.claims.depth import convolutions
-from helpers.selectivity.facets import FIRST, class_counts, facet_units, layer_counts
+from helpers.selectivity.facets import class_counts, facet_units, layer_counts, listed_counts
 from helpers.selectivity.profile import stages
 from helpers.tables import load_table
 
@@ -31,6 +30,10 @@ def class_rows(study) -> dict[str, torch.Tensor]:
     record = study.record
     if int(record.counts.max()) < 2:
         raise CannotTest("each class has one image: whatever a unit prefers, no class can recur")
+    if len(record.class_names) < 2:
+        raise CannotTest("all images are of one class")
+    if not convolutions(record):
+        raise CannotTest("the record holds no convolutions")
     return {name: layer_counts(record, name) for name in convolutions(record)}
 
 
@@ -40,7 +43,9 @@ def untrained_rows(study) -> dict[str, torch.Tensor]:
     twin = studies.untrained_of(study)
     if twin is not None:
         return class_rows(twin)
-    tensors = _table_of(study, "there is no record of this network before training on these images")
+    about, tensors = load_table(_TABLE)
+    if about["images"].get(study.name) != study.record.metadata["images"]["digest"]:
+        raise CannotTest("there is no record of this network before training on these images")
     n_classes, rows = len(study.record.class_names), {}
     for name in class_rows(study):
         classes = tensors[f"untrained/{name}"].long()
@@ -57,57 +62,25 @@ def shuffled_rows(study, seed: int = 0) -> dict[str, torch.Tensor]:
     classes = torch.from_numpy(record.classes.copy())
     order = np.random.default_rng(seed).permutation(len(shown))
     classes[shown] = classes[shown[order]]
-    rows = {}
-    for name in class_rows(study):
-        top = record[name].top.first(FIRST)
-        of_images = classes[top.images.clamp(min=0)].masked_fill(top.images < 0, -1)
-        rows[name] = class_counts(top.values, of_images, len(record.class_names))
-    return rows
+    return {
+        name: listed_counts(record[name].top, classes, len(record.class_names))
+        for name in class_rows(study)
+    }
 
 
 @cache
-def units(study) -> pd.DataFrame:
+def unit_facets(study) -> pd.DataFrame:
     """`facet_units` of the convolutions, with the stage of the network that a layer belongs to."""
     return _facets(study, class_rows(study))
 
 
 @cache
-def untrained(study) -> pd.DataFrame:
-    """`units` of the same architecture before training."""
+def untrained_facets(study) -> pd.DataFrame:
+    """`unit_facets` of the same architecture before training."""
     return _facets(study, untrained_rows(study))
-
-
-@cache
-def component_units(study) -> pd.DataFrame:
-    """Numbers on the components of each unit's patches: layer, unit, likeness, spectral_likeness, sharpness.
-
-    From the shipped table where it is of this study, else from the network and its images.
-    """
-    about, tensors = load_table(_TABLE)
-    if about["images"].get(study.name) == study.record.metadata["images"]["digest"]:
-        parts = [
-            pd.DataFrame(tensors[f"components/{name}"].double().numpy(), columns=about["columns"])
-            for name in class_rows(study)
-        ]
-    elif study.has_network and study.has_images:
-        parts = [layer_of_components(study, name) for name in class_rows(study)]
-    else:
-        raise CannotTest("independent components are made of the images, which are not here")
-    named = zip(class_rows(study), parts, strict=True)
-    return pd.concat(
-        [part.assign(layer=n, unit=range(len(part))) for n, part in named], ignore_index=True
-    )
 
 
 def _facets(study, rows):
     table = facet_units(rows, study.record.counts.tolist(), study.record.class_names)
     table.insert(1, "stage", table["layer"].map(stages(rows)))
     return table
-
-
-def _table_of(study, otherwise):
-    """The tensors of the shipped table, if it is of this study's images; else CannotTest."""
-    about, tensors = load_table(_TABLE)
-    if about["images"].get(study.name) != study.record.metadata["images"]["digest"]:
-        raise CannotTest(otherwise)
-    return tensors

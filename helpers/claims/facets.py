@@ -21,16 +21,16 @@ from helpers.claims.claim import (
     above,
     below,
 )
+from helpers.claims.components import component_units
 from helpers.claims.counts import (
     class_rows,
-    component_units,
     shuffled_rows,
-    units,
-    untrained,
+    unit_facets,
+    untrained_facets,
     untrained_rows,
 )
 from helpers.claims.depth import third
-from helpers.selectivity.facets import effective_classes, gini, normal_tail
+from helpers.selectivity.facets import effective_classes, gini, multifaceted, normal_tail
 from helpers.selectivity.intervals import bootstrap, difference, mean
 from helpers.selectivity.similarity import (
     drawn_means,
@@ -39,24 +39,37 @@ from helpers.selectivity.similarity import (
     pairwise_distance,
 )
 from helpers.selectivity.sizes import counts_without
+from helpers.study import untrained_of
 
 SIGNIFICANT = 0.05  # the paper's cutoff
 _EXTREME = 4  # units at either end of a layer, which its tables are drawn from
 _DRAWS = 500
+SECOND = {"spectral_likeness": "likeness of spectra", "likeness": "likeness"}
+
+
+def low_and_high_layers(layers) -> list[list[str]]:
+    """The first and the last third of the layers; CannotTest where they are one."""
+    if len(layers) < 2:
+        raise CannotTest("a trend with depth needs two convolutions or more")
+    return [third(list(layers), end) for end in (0, -1)]
 
 
 def low_and_high(table: pd.DataFrame, column: str) -> list[np.ndarray]:
-    """A column's finite values in the first and in the last third of the layers."""
-    layers = list(table["layer"].unique())
-    ends = [table[column][table["layer"].isin(third(layers, end))].to_numpy() for end in (0, -1)]
-    return [values[np.isfinite(values)] for values in ends]
+    """A column's finite values in the first and in the last third of the layers, of units with images."""
+    ends = low_and_high_layers(table["layer"].unique())
+    table = table[table["n_images"] > 0]  # the flatness of the others is a mark, not a number
+    found = [table[column][table["layer"].isin(layers)].to_numpy() for layers in ends]
+    found = [values[np.isfinite(values)] for values in found]
+    if not all(map(len, found)):
+        raise CannotTest("no unit of the low layers, or of the high ones, answers to these images")
+    return found
 
 
 def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measurement:
     """A column's mean in the high layers minus that in the low ones."""
-    low, high = low_and_high(units(study), column)
+    low, high = low_and_high(unit_facets(study), column)
     value, start, end = bootstrap(difference, high, low)
-    before = low_and_high(untrained(study), column)
+    before = low_and_high(untrained_facets(study), column)
     words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
     verdict = (above if rises else below)(start, end, 0)
     return Measurement(
@@ -64,18 +77,12 @@ def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measur
     )
 
 
-def many_sided(table: pd.DataFrame) -> pd.Series:
-    """Whether a unit's degree is above the network's mean: the paper's multi-faceted units, section 2.3."""
-    degree = table["degree"].replace(np.inf, np.nan)
-    return (table["degree"] > degree.mean()).where(table["degree"].notna()).astype(float)
-
-
 def mostly(study, end: int, multi: bool) -> Measurement:
     """Share of multi-faceted (or single-faceted) units in the first or last third of the layers."""
     found = []
-    for table in (units(study), untrained(study)):
-        sided = many_sided(table)
-        chosen = sided[table["layer"].isin(third(list(table["layer"].unique()), end))]
+    for table in (unit_facets(study), untrained_facets(study)):
+        layers = low_and_high_layers(table["layer"].unique())[end]
+        chosen = multifaceted(table)[table["layer"].isin(layers)]
         found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
     value, low, high = bootstrap(mean, found[0])
     words = f"of {len(found[0])} units; null: of the network before training, by its own mean"
@@ -84,10 +91,11 @@ def mostly(study, end: int, multi: bool) -> Measurement:
 
 def shares_follow_depth(study) -> Measurement:
     def followed(table):
-        single = (1 - many_sided(table)).groupby(table["stage"], sort=False)
-        return single.mean().to_numpy(), single.count().to_numpy()
+        single = (1 - multifaceted(table)).groupby(table["stage"], sort=False)
+        known = single.count() > 0
+        return single.mean()[known].to_numpy(), single.count()[known].to_numpy()
 
-    shares, sizes = followed(units(study))
+    shares, sizes = followed(unit_facets(study))
     _needs_stages(shares)
     random = np.random.default_rng(0)
     drawn = [_spearman(row) for row in random.binomial(sizes, shares, (_DRAWS, len(sizes))) / sizes]
@@ -96,7 +104,7 @@ def shares_follow_depth(study) -> Measurement:
         f"rank correlation of depth and the share of single-faceted units, {len(shares)} stages, "
         f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last; null: before training"
     )
-    null = _spearman(followed(untrained(study))[0])
+    null = _spearman(followed(untrained_facets(study))[0])
     return Measurement(
         _spearman(shares), low, high, null, above(low, high, 0), words, "{:+.2f}".format
     )
@@ -108,12 +116,12 @@ def beyond_luck(study) -> Measurement:
         high = (table["p_labels"] < SIGNIFICANT) & (table["degree"] > table["degree_null"])
         return high[known].to_numpy(dtype=float)
 
-    mine = share_high(units(study))
+    mine = share_high(unit_facets(study))
     value, low, high = bootstrap(mean, mine)
     words = (
         f"of {len(mine)} units have a higher degree than 95% of random rows; null: before training"
     )
-    null = share_high(untrained(study)).mean()
+    null = share_high(untrained_facets(study)).mean()
     return Measurement(
         value, low, high, null, below(low, high, SIGNIFICANT), words, "{:.1%}".format
     )
@@ -121,23 +129,26 @@ def beyond_luck(study) -> Measurement:
 
 def mean_near_largest(study) -> Measurement:
     def relative(table):
-        degree = table["degree"].replace(np.inf, np.nan).dropna().to_numpy()
-        return degree / degree.max()
+        degree = table["degree"].replace(np.inf, np.nan)
+        return (degree / degree.max()).dropna().to_numpy()
 
-    mine = relative(units(study))
-    value, low, high = bootstrap(mean, mine)
+    table = unit_facets(study)
+    largest = table["degree"].replace(np.inf, np.nan).max()
+    if np.isnan(largest):
+        raise CannotTest("no unit has a finite degree on these images")
+    value, low, high = bootstrap(mean, relative(table))
     words = (
-        f"mean degree over the largest, {units(study)['degree'].replace(np.inf, np.nan).max():.2f}; the "
-        "paper's are 0.53 and 0.63; null: before training"
+        f"mean degree over the largest, {largest:.2f}; the paper's are 0.53 and 0.63; null: before "
+        "training"
     )
-    null = relative(untrained(study)).mean()
+    null = _known_mean(relative(untrained_facets(study)))
     return Measurement(value, low, high, null, above(low, high, 0.8), words)
 
 
 def ends_significant(study, highest: bool) -> Measurement:
     """Share of the four most extreme units of each layer whose degree differs by the paper's p-value."""
     significant, by_luck, random = [], [], np.random.default_rng(0)
-    for _, layer in units(study).groupby("layer", sort=False):
+    for _, layer in unit_facets(study).groupby("layer", sort=False):
         degree = layer["degree"].to_numpy()
         degree = degree[np.isfinite(degree)]
         significant.append(_end_significant(degree, highest))
@@ -234,19 +245,25 @@ def together(table: pd.DataFrame, a: str, b: str) -> np.ndarray:
 def components_follow(study, column: str, second: str) -> Measurement:
     """Within layers: do a number on units' components and their degree rise together?"""
     table = _with_components(study)
-    value, low, high = bootstrap(mean, together(table, "degree", column))
-    other = together(table, "degree", second).mean()
-    words = f"rank correlation with the degree within layers, {len(table)} units; by {second}, {other:+.2f}"
-    return Measurement(value, low, high, 0.0, below(low, high, 0), words, "{:+.2f}".format)
+    mine = together(table, "degree", column)
+    value, low, high = bootstrap(mean, mine)
+    other = _known_mean(together(table, "degree", second))
+    twin = untrained_of(study)
+    null = 0.0 if twin is None else _known_mean(together(_with_components(twin), "degree", column))
+    words = (
+        f"rank correlation with the degree within layers, {len(mine)} units; of the {SECOND[second]}, "
+        f"{other:+.2f}; null: {'before training' if twin else 'no correlation'}"
+    )
+    verdict = below(low, high, 0)
+    return Measurement(value, low, high, null, verdict, words, "{:+.2f}".format)
 
 
 def components_by_depth(study) -> Measurement:
     table = _with_components(study)
-    layers = list(table["layer"].unique())
-    parts = [
-        together(table[table["layer"].isin(third(layers, end))], "degree", "likeness")
-        for end in (0, -1)
-    ]
+    ends = low_and_high_layers(table["layer"].unique())
+    parts = [together(table[table["layer"].isin(one)], "degree", "likeness") for one in ends]
+    if not all(map(len, parts)):
+        raise CannotTest("no unit of the low layers, or of the high ones, has both numbers")
     value, low, high = bootstrap(difference, parts[1], parts[0])
     words = (
         f"rank correlation of degree and likeness in the high layers, {parts[1].mean():+.2f}, minus that "
@@ -258,26 +275,32 @@ def components_by_depth(study) -> Measurement:
 def alike_by_depth(study, measure, rises: bool) -> Measurement:
     """Mean over pairs of units, averaged over the high layers, minus that over the low ones."""
     rows = class_rows(study)
-    layers = list(rows)
+    ends = low_and_high_layers(rows)
 
-    def change(of_layers):
-        low, high = (np.mean([of_layers[n] for n in third(layers, e)], 0) for e in (0, -1))
-        return high - low
+    def by_end(of_layers):
+        values = [np.stack([of_layers[name] for name in layers]) for layers in ends]
+        # Layers, and draws, without a pair of units that can be compared are left out.
+        if any(np.isnan(part).all() for part in values):
+            raise CannotTest("no two units of the low layers, or of the high ones, can be compared")
+        return [_known_mean(part) for part in values]
 
     means = {n: mean_of_pairs(measure(r)) for n, r in rows.items()}
-    drawn = {n: drawn_means(measure(r), _DRAWS).numpy() for n, r in rows.items()}
-    start, end = np.quantile(change(drawn), [0.025, 0.975])
+    drawn = {n: drawn_means(measure(r), _DRAWS, i).numpy() for i, (n, r) in enumerate(rows.items())}
+    changes = np.subtract(*by_end(drawn)[::-1])
+    start, end = np.nanquantile(changes, [0.025, 0.975])
     before, shuffled = (
-        change({n: mean_of_pairs(measure(r)) for n, r in control(study).items()})
+        np.subtract(
+            *by_end({n: mean_of_pairs(measure(r)) for n, r in control(study).items()})[::-1]
+        )
         for control in (untrained_rows, shuffled_rows)
     )
-    low, high = (np.mean([means[n] for n in third(layers, e)]) for e in (0, -1))
+    low, high = by_end(means)
     words = (
         f"{low:.2f} in low layers, {high:.2f} in high ones; null: before training; with labels shuffled "
         f"{shuffled:+.2f}"
     )
     verdict = (above if rises else below)(start, end, 0)
-    return Measurement(change(means), start, end, before, verdict, words, "{:+.2f}".format)
+    return Measurement(high - low, start, end, before, verdict, words, "{:+.2f}".format)
 
 
 def similar_are_multi(study) -> Measurement:
@@ -288,30 +311,37 @@ def similar_are_multi(study) -> Measurement:
             near.append(similar.nanmean(1).numpy())
         return together(table.assign(near=np.concatenate(near)), "near", "degree")
 
-    mine = followed(class_rows(study), units(study))
+    mine = followed(class_rows(study), unit_facets(study))
     value, low, high = bootstrap(mean, mine)
     words = (
         "rank correlation, within layers, of a unit's mean similarity to the others and its degree; "
         "null: before training"
     )
-    null = followed(untrained_rows(study), untrained(study)).mean()
+    null = followed(untrained_rows(study), untrained_facets(study)).mean()
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)
 
 
 @cache
 def _with_components(study):
-    return units(study).merge(component_units(study), on=["layer", "unit"])
+    return unit_facets(study).merge(component_units(study), on=["layer", "unit"])
+
+
+def _known_mean(values):
+    """Over axis 0; nan are left out, and of nothing it is nan."""
+    return torch.as_tensor(values).nanmean(0).numpy()[()]
 
 
 def _end_significant(degree, highest):
     """Of the four highest (or lowest) values: 1 where the tail of a normal curve is below .05."""
+    if len(degree) < 2:
+        return np.empty(0)
     order = np.argsort(-degree if highest else degree, kind="stable")[:_EXTREME]
     side = degree > degree.mean() if highest else degree < degree.mean()
     return ((normal_tail(degree) < SIGNIFICANT) & side)[order].astype(float)
 
 
 def _degrees_by_stage(study):
-    table = units(study)
+    table = unit_facets(study)
     table = table[np.isfinite(table["degree"])]
     return [stage["degree"].to_numpy() for _, stage in table.groupby("stage", sort=False)]
 
@@ -402,7 +432,7 @@ CLAIMS = (
     ),
     Claim(
         "facets.near-largest", "3", "section 2.3",
-        "Neurons are on the whole multi-faceted: the mean degree, .53, comes near the largest, .63.",
+        "In its numbers: the mean degree of all neurons, .53, comes near the largest, .63.",
         "the mean is over 80% of the largest degree, with the whole interval", _BEFORE,
         mean_near_largest,
     ),
@@ -441,7 +471,7 @@ CLAIMS = (
         "facets.components-differ", "3", "sections 2.2 and 2.3",
         "The independent components of units with a high degree look different from each other.",
         "degree and likeness of components: rank correlation within layers below zero, whole interval",
-        "no correlation",
+        "before training in the world, else no correlation",
         lambda study: components_follow(study, "likeness", "spectral_likeness"),
     ),
     Claim(
@@ -455,7 +485,7 @@ CLAIMS = (
         "facets.blurred", "3", "section 2.3, tables 2 and 3",
         "Units with a high degree have a blurred picture, those with a low one clearer shapes.",
         "degree and sharpness of components: rank correlation within layers below zero, whole interval",
-        "no correlation",
+        "before training in the world, else no correlation",
         lambda study: components_follow(study, "sharpness", "likeness"),
     ),
     Claim(

@@ -12,6 +12,10 @@ layer_choice is the recommended layer a good one                (paper 2)
 opponency   a category at both ends of a unit's responses       (paper 1)
 nuisance    what colour, contrast and edges explain of that     (paper 1)
 confusion   whether opponent units foretell mistakes            (paper 1)
+facets      how many classes drive a unit                       (paper 3)
+sizes       how that depends on the number of classes and images
+similarity  which units the same classes drive                  (paper 3)
+components  what a unit's patches are made of                   (paper 3)
 intervals   how sure a number about many units is
 """
 
@@ -27,6 +31,15 @@ from helpers.selectivity.category import (
     totals_of_sums,
 )
 from helpers.selectivity.classes import class_frequencies, relative_activations
+from helpers.selectivity.components import independent_components
+from helpers.selectivity.facets import (
+    class_counts,
+    effective_classes,
+    facet_units,
+    gini,
+    multifaceted_degree,
+    spectral_flatness,
+)
 from helpers.selectivity.feature import feature_weights, neuron_feature
 from helpers.selectivity.intervals import bootstrap
 from helpers.selectivity.opponency import (
@@ -39,6 +52,7 @@ from helpers.selectivity.opponency import (
     opponency,
     selective,
 )
+from helpers.selectivity.similarity import pairwise_correlation, pairwise_distance
 from helpers.selectivity.tuning import share_hidden, tuning_curve
 
 __all__ = [
@@ -47,22 +61,31 @@ __all__ = [
     "category_auc",
     "category_indexes",
     "category_share",
+    "class_counts",
     "class_frequencies",
     "class_inversions",
     "contrast",
+    "effective_classes",
     "ends_table",
-    "expected_if_shifted",
     "expected_by_looks",
+    "expected_if_shifted",
+    "facet_units",
     "feature_weights",
     "first_share",
+    "gini",
+    "independent_components",
     "listed_share",
+    "multifaceted_degree",
     "neuron_feature",
     "opponency",
+    "pairwise_correlation",
+    "pairwise_distance",
     "relative_activations",
     "selective",
     "share",
     "share_at",
     "share_hidden",
+    "spectral_flatness",
     "totals_of_responses",
     "totals_of_sums",
     "tuning_curve",

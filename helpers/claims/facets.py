@@ -59,22 +59,18 @@ def low_and_high(table: pd.DataFrame, column: str) -> list[np.ndarray]:
     ends = low_and_high_layers(table["layer"].unique())
     table = table[table["n_images"] > 0]  # the flatness of the others is a mark, not a number
     found = [table[column][table["layer"].isin(layers)].to_numpy() for layers in ends]
-    found = [values[np.isfinite(values)] for values in found]
-    if not all(map(len, found)):
-        raise CannotTest("no unit of the low layers, or of the high ones, answers to these images")
-    return found
+    return [values[np.isfinite(values)] for values in found]
 
 
 def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measurement:
     """A column's mean in the high layers minus that in the low ones."""
     low, high = low_and_high(unit_facets(study), column)
-    value, start, end = bootstrap(difference, high, low)
+    value, start, end = _interval(difference, high, low)
     before = low_and_high(untrained_facets(study), column)
+    null = _known_mean(before[1]) - _known_mean(before[0])
     words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
     verdict = (above if rises else below)(start, end, 0)
-    return Measurement(
-        value, start, end, before[1].mean() - before[0].mean(), verdict, words, written
-    )
+    return Measurement(value, start, end, null, verdict, words, written)
 
 
 def mostly(study, end: int, multi: bool) -> Measurement:
@@ -84,9 +80,9 @@ def mostly(study, end: int, multi: bool) -> Measurement:
         layers = low_and_high_layers(table["layer"].unique())[end]
         chosen = multifaceted(table)[table["layer"].isin(layers)]
         found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
-    value, low, high = bootstrap(mean, found[0])
+    value, low, high = _interval(mean, found[0])
     words = f"of {len(found[0])} units; null: of the network before training, by its own mean"
-    return Measurement(value, low, high, found[1].mean(), above(low, high, 0.5), words)
+    return Measurement(value, low, high, _known_mean(found[1]), above(low, high, 0.5), words)
 
 
 def shares_follow_depth(study) -> Measurement:
@@ -117,11 +113,11 @@ def beyond_luck(study) -> Measurement:
         return high[known].to_numpy(dtype=float)
 
     mine = share_high(unit_facets(study))
-    value, low, high = bootstrap(mean, mine)
+    value, low, high = _interval(mean, mine)
     words = (
         f"of {len(mine)} units have a higher degree than 95% of random rows; null: before training"
     )
-    null = share_high(untrained_facets(study)).mean()
+    null = _known_mean(share_high(untrained_facets(study)))
     return Measurement(
         value, low, high, null, below(low, high, SIGNIFICANT), words, "{:.1%}".format
     )
@@ -134,9 +130,7 @@ def mean_near_largest(study) -> Measurement:
 
     table = unit_facets(study)
     largest = table["degree"].replace(np.inf, np.nan).max()
-    if np.isnan(largest):
-        raise CannotTest("no unit has a finite degree on these images")
-    value, low, high = bootstrap(mean, relative(table))
+    value, low, high = _interval(mean, relative(table))
     words = (
         f"mean degree over the largest, {largest:.2f}; the paper's are 0.53 and 0.63; null: before "
         "training"
@@ -155,13 +149,13 @@ def ends_significant(study, highest: bool) -> Measurement:
         curves = random.standard_normal((20, len(degree)))
         by_luck += [_end_significant(curve, highest) for curve in curves]
     significant = np.concatenate(significant)
-    value, low, high = bootstrap(mean, significant)
+    value, low, high = _interval(mean, significant)
     words = (
         f"of the {_EXTREME} {'highest' if highest else 'lowest'} degrees of each layer have p < .05 under "
         "a normal curve through the layer; null: if degrees were normal"
     )
     verdict = below(low, high, 0.5) if highest else above(low, high, 0.5)
-    return Measurement(value, low, high, np.concatenate(by_luck).mean(), verdict, words)
+    return Measurement(value, low, high, _known_mean(np.concatenate(by_luck)), verdict, words)
 
 
 def lowest_falls(study) -> Measurement:
@@ -217,8 +211,10 @@ def gini_of_fewer_classes(study) -> Measurement:
             cut.append(formula(cut_rows[:, chosen])[complete])
         whole, cut = torch.cat(whole), torch.cat(cut)
         known = ~(whole.isnan() | cut.isnan())
+        if known.sum() < 2:
+            raise CannotTest("the lists of too few units suffice to leave out half of the classes")
         moves[formula] = ((whole - cut)[known].abs() / whole[known].std()).numpy()
-    value, low, high = bootstrap(lambda a: np.median(a, 1), moves[gini])
+    value, low, high = _interval(lambda a: np.median(a, 1), moves[gini])
     null = np.median(moves[effective_classes])
     words = (
         f"standard deviations over {len(moves[gini])} units by which the median unit's index moves with half "
@@ -246,7 +242,7 @@ def components_follow(study, column: str, second: str) -> Measurement:
     """Within layers: do a number on units' components and their degree rise together?"""
     table = _with_components(study)
     mine = together(table, "degree", column)
-    value, low, high = bootstrap(mean, mine)
+    value, low, high = _interval(mean, mine)
     other = _known_mean(together(table, "degree", second))
     twin = untrained_of(study)
     null = 0.0 if twin is None else _known_mean(together(_with_components(twin), "degree", column))
@@ -262,9 +258,7 @@ def components_by_depth(study) -> Measurement:
     table = _with_components(study)
     ends = low_and_high_layers(table["layer"].unique())
     parts = [together(table[table["layer"].isin(one)], "degree", "likeness") for one in ends]
-    if not all(map(len, parts)):
-        raise CannotTest("no unit of the low layers, or of the high ones, has both numbers")
-    value, low, high = bootstrap(difference, parts[1], parts[0])
+    value, low, high = _interval(difference, parts[1], parts[0])
     words = (
         f"rank correlation of degree and likeness in the high layers, {parts[1].mean():+.2f}, minus that "
         f"in the low ones, {parts[0].mean():+.2f}"
@@ -274,27 +268,29 @@ def components_by_depth(study) -> Measurement:
 
 def alike_by_depth(study, measure, rises: bool) -> Measurement:
     """Mean over pairs of units, averaged over the high layers, minus that over the low ones."""
-    rows = class_rows(study)
-    ends = low_and_high_layers(rows)
+    ends = low_and_high_layers(class_rows(study))
 
-    def by_end(of_layers):
-        values = [np.stack([of_layers[name] for name in layers]) for layers in ends]
-        # Layers, and draws, without a pair of units that can be compared are left out.
-        if any(np.isnan(part).all() for part in values):
-            raise CannotTest("no two units of the low layers, or of the high ones, can be compared")
-        return [_known_mean(part) for part in values]
+    def by_end(rows, of_pairs):
+        # Units without images are no cases, and layers or draws without a pair have no mean.
+        found = {n: of_pairs(i, measure(r[r.sum(1) > 0])) for i, (n, r) in enumerate(rows.items())}
+        return [_known_mean(np.stack([found[name] for name in layers])) for layers in ends]
 
-    means = {n: mean_of_pairs(measure(r)) for n, r in rows.items()}
-    drawn = {n: drawn_means(measure(r), _DRAWS, i).numpy() for i, (n, r) in enumerate(rows.items())}
-    changes = np.subtract(*by_end(drawn)[::-1])
-    start, end = np.nanquantile(changes, [0.025, 0.975])
+    def of_all(_, matrix):
+        return mean_of_pairs(matrix)
+
+    def of_drawn(seed, matrix):
+        return drawn_means(matrix, _DRAWS, seed).numpy()
+
+    low, high = by_end(class_rows(study), of_all)
+    if np.isnan(high - low):
+        raise CannotTest("no two units of the low layers, or of the high ones, can be compared")
+    start, end = np.nanquantile(
+        np.subtract(*by_end(class_rows(study), of_drawn)[::-1]), [0.025, 0.975]
+    )
     before, shuffled = (
-        np.subtract(
-            *by_end({n: mean_of_pairs(measure(r)) for n, r in control(study).items()})[::-1]
-        )
+        np.subtract(*by_end(control(study), of_all)[::-1])
         for control in (untrained_rows, shuffled_rows)
     )
-    low, high = by_end(means)
     words = (
         f"{low:.2f} in low layers, {high:.2f} in high ones; null: before training; with labels shuffled "
         f"{shuffled:+.2f}"
@@ -308,16 +304,16 @@ def similar_are_multi(study) -> Measurement:
         near = []
         for of_layer in rows.values():
             similar = pairwise_correlation(of_layer).fill_diagonal_(torch.nan)
-            near.append(similar.nanmean(1).numpy())
+            near.append(similar.nanmean(1).numpy().round(9))  # equal but for rounding: equal ranks
         return together(table.assign(near=np.concatenate(near)), "near", "degree")
 
     mine = followed(class_rows(study), unit_facets(study))
-    value, low, high = bootstrap(mean, mine)
+    value, low, high = _interval(mean, mine)
     words = (
         "rank correlation, within layers, of a unit's mean similarity to the others and its degree; "
         "null: before training"
     )
-    null = followed(untrained_rows(study), untrained_facets(study)).mean()
+    null = _known_mean(followed(untrained_rows(study), untrained_facets(study)))
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)
 
 
@@ -326,9 +322,16 @@ def _with_components(study):
     return unit_facets(study).merge(component_units(study), on=["layer", "unit"])
 
 
+def _interval(statistic, *samples):
+    """`bootstrap`, but CannotTest where a sample is empty."""
+    if not all(map(len, samples)):
+        raise CannotTest("too few units have a number on these images")
+    return bootstrap(statistic, *samples)
+
+
 def _known_mean(values):
     """Over axis 0; nan are left out, and of nothing it is nan."""
-    return torch.as_tensor(values).nanmean(0).numpy()[()]
+    return torch.tensor(values, dtype=torch.float64).nanmean(0).numpy()[()]
 
 
 def _end_significant(degree, highest):
@@ -368,7 +371,7 @@ def _needs_stages(each):
 def _spearman(values) -> float:
     """Rank correlation of values with their order; nan if they are all the same."""
     ranks = rankdata(values)
-    if np.ptp(ranks) == 0:
+    if len(ranks) < 2 or np.ptp(ranks) == 0:
         return np.nan
     return float(np.corrcoef(np.arange(len(ranks)), ranks)[0, 1])
 

@@ -306,7 +306,9 @@ def index_against_size(curves: dict, *, x_label: str, measure=LABELS["degree"], 
     beyond = {"color": "#d5d5d5", "lw": 7, "zorder": 0}  # at the sizes: between them bounds jump
     axes.vlines(size, bottom, first["smallest"].clip(bottom, top), **beyond)
     reach = axes.vlines(size, first["largest"].clip(bottom, top), top, **beyond)
-    legend_above(figure, [*handles, reach], [*labels, "out of reach"])
+    if (first["smallest"] > bottom).any() or (first["largest"] < top).any():
+        handles, labels = [*handles, reach], [*labels, "out of reach"]
+    legend_above(figure, handles, labels)
     return figure
 
 

@@ -53,6 +53,8 @@ def drawn_means(matrix: torch.Tensor, draws: int = 500, seed: int = 0) -> torch.
     A unit that is drawn twice makes no pair with itself. Pairs that are nan are left out.
     """
     n = len(matrix)
+    if not n:
+        return torch.full((draws,), torch.nan, dtype=torch.float64)
     random = torch.Generator().manual_seed(seed)
     drawn = torch.randint(n, (draws, n), generator=random)
     times = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(

@@ -30,7 +30,7 @@ from helpers.claims.counts import (
     untrained_rows,
 )
 from helpers.claims.depth import third
-from helpers.selectivity.facets import effective_classes, gini, multifaceted, normal_tail
+from helpers.selectivity.facets import gini, multifaceted, normal_tail
 from helpers.selectivity.intervals import bootstrap, difference, mean
 from helpers.selectivity.similarity import (
     drawn_means,
@@ -44,6 +44,7 @@ from helpers.study import untrained_of
 SIGNIFICANT = 0.05  # the paper's cutoff
 _EXTREME = 4  # units at either end of a layer, which its tables are drawn from
 _DRAWS = 500
+_FEWER = 50  # images of a unit that are counted where half of all are left out
 SECOND = {"spectral_likeness": "likeness of spectra", "likeness": "likeness"}
 
 
@@ -123,22 +124,6 @@ def beyond_luck(study) -> Measurement:
     )
 
 
-def mean_near_largest(study) -> Measurement:
-    def relative(table):
-        degree = table["degree"].replace(np.inf, np.nan)
-        return (degree / degree.max()).dropna().to_numpy()
-
-    table = unit_facets(study)
-    largest = table["degree"].replace(np.inf, np.nan).max()
-    value, low, high = _interval(mean, relative(table))
-    words = (
-        f"mean degree over the largest, {largest:.2f}; the paper's are 0.53 and 0.63; null: before "
-        "training"
-    )
-    null = _known_mean(relative(untrained_facets(study)))
-    return Measurement(value, low, high, null, above(low, high, 0.8), words)
-
-
 def ends_significant(study, highest: bool) -> Measurement:
     """Share of the four most extreme units of each layer whose degree differs by the paper's p-value."""
     significant, by_luck, random = [], [], np.random.default_rng(0)
@@ -196,32 +181,40 @@ def highest_fixed(study) -> Measurement:
 
 def gini_of_fewer_classes(study) -> Measurement:
     """Without half of the classes: how far does the median unit's index move, in spreads over units?"""
-    record, first = study.record, 50
-    chosen = np.random.default_rng(0).permutation(len(record.class_names))
-    chosen = np.sort(chosen[: len(chosen) // 2])
+    record = study.record
+    random, n_classes = np.random.default_rng(0), len(record.class_names)
+    chosen = np.sort(random.permutation(n_classes)[: n_classes // 2])
+    shown = np.flatnonzero(record.recorded)
+    half = np.zeros(len(record.classes), dtype=bool)
+    half[random.permutation(shown)[: len(shown) // 2]] = True
+    ways = {
+        "classes": (record.recorded & np.isin(record.classes, chosen), chosen),
+        "images": (half, np.arange(n_classes)),
+    }
     moves = {}
-    for formula in (gini, effective_classes):
-        whole, cut = [], []
-        for name in class_rows(study):
-            top, n = record[name].top, len(record.class_names)
-            whole_rows, _ = counts_without(top, record.recorded, record.classes, n, first)
-            kept = record.recorded & np.isin(record.classes, chosen)
-            cut_rows, complete = counts_without(top, kept, record.classes, n, first)
-            whole.append(formula(whole_rows)[complete])
-            cut.append(formula(cut_rows[:, chosen])[complete])
-        whole, cut = torch.cat(whole), torch.cat(cut)
+    for way, (kept, columns) in ways.items():
+        parts = [_gini_with_and_without(record, name, kept, columns) for name in class_rows(study)]
+        whole, cut = torch.cat(parts, 1)
         known = ~(whole.isnan() | cut.isnan())
         if known.sum() < 2:
-            raise CannotTest("the lists of too few units suffice to leave out half of the classes")
-        moves[formula] = ((whole - cut)[known].abs() / whole[known].std()).numpy()
-    value, low, high = _interval(lambda a: np.median(a, 1), moves[gini])
-    null = np.median(moves[effective_classes])
+            raise CannotTest("the lists of too few units suffice to leave out half of the images")
+        moves[way] = ((whole - cut)[known].abs() / whole[known].std()).numpy()
+    value, low, high = _interval(lambda a: np.median(a, 1), moves["classes"])
     words = (
-        f"standard deviations over {len(moves[gini])} units by which the median unit's index moves with half "
-        f"of the classes, {first} images a unit; null: the effective number of classes"
+        f"standard deviations over {len(moves['classes'])} units by which the median unit's index moves "
+        f"with half of the classes, {_FEWER} images a unit; null: with half of the images of all classes"
     )
     verdict = below(low, high, 0.5)
+    null = np.median(moves["images"])
     return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
+
+
+def _gini_with_and_without(record, name, kept, columns):
+    """(2, U): the index of units whose lists suffice, over all images and over those kept."""
+    top, n_classes = record[name].top, len(record.class_names)
+    whole, _ = counts_without(top, record.recorded, record.classes, n_classes, _FEWER)
+    cut, complete = counts_without(top, kept, record.classes, n_classes, _FEWER)
+    return torch.stack([gini(whole)[complete], gini(cut[:, columns])[complete]])
 
 
 def together(table: pd.DataFrame, a: str, b: str) -> np.ndarray:
@@ -305,15 +298,19 @@ def similar_are_multi(study) -> Measurement:
         for of_layer in rows.values():
             similar = pairwise_correlation(of_layer).fill_diagonal_(torch.nan)
             near.append(similar.nanmean(1).numpy().round(9))  # equal but for rounding: equal ranks
-        return together(table.assign(near=np.concatenate(near)), "near", "degree")
+        return table.assign(near=np.concatenate(near)).replace(np.inf, np.nan)
 
-    mine = followed(class_rows(study), unit_facets(study))
-    value, low, high = _interval(mean, mine)
+    def within(table):
+        return together(table, "near", "degree")
+
+    table = followed(class_rows(study), unit_facets(study))
+    value, low, high = _interval(mean, within(table))
+    layers = table.groupby("layer", sort=False)[["near", "degree"]].mean().rank()
     words = (
-        "rank correlation, within layers, of a unit's mean similarity to the others and its degree; "
-        "null: before training"
+        "rank correlation, within layers, of a unit's mean similarity to the others and its degree; of the "
+        f"layers' means it is {layers.corr().iloc[0, 1]:+.2f}; null: before training"
     )
-    null = _known_mean(followed(untrained_rows(study), untrained_facets(study)))
+    null = _known_mean(within(followed(untrained_rows(study), untrained_facets(study))))
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)
 
 
@@ -434,12 +431,6 @@ CLAIMS = (
         beyond_luck,
     ),
     Claim(
-        "facets.near-largest", "3", "section 2.3",
-        "In its numbers: the mean degree of all neurons, .53, comes near the largest, .63.",
-        "the mean is over 80% of the largest degree, with the whole interval", _BEFORE,
-        mean_near_largest,
-    ),
-    Claim(
         "facets.highest-not-significant", "3", "section 2.3, table 3",
         "Most of the highest degrees of a layer do not differ significantly from the others.",
         "less than half have p < .05, with the whole interval", "if degrees were normally distributed",
@@ -467,7 +458,7 @@ CLAIMS = (
         "facets.gini-length", "3", "section 2.3",
         "The Gini index does not depend on the length of the row: on the number of classes.",
         "with half of the classes the median unit's index moves by less than half its spread over units",
-        "the same of the effective number of classes",
+        "with half of the images instead, of all classes",
         gini_of_fewer_classes,
     ),
     Claim(
@@ -476,6 +467,13 @@ CLAIMS = (
         "degree and likeness of components: rank correlation within layers below zero, whole interval",
         "before training in the world, else no correlation",
         lambda study: components_follow(study, "likeness", "spectral_likeness"),
+    ),
+    Claim(
+        "facets.components-differ-spectra", "3", "sections 2.2 and 2.3",
+        "The same by the components' spectra, added after the first was measured.",
+        "degree and likeness of spectra: rank correlation within layers below zero, whole interval",
+        "before training in the world, else no correlation",
+        lambda study: components_follow(study, "spectral_likeness", "likeness"),
     ),
     Claim(
         "facets.components-shallow", "3", "section 2.3",

@@ -46,7 +46,7 @@ LABELS = {
     "flatness": "spectral flatness",
     "degree": "MF degree",
     "effective": "effective number of classes",
-    "ratio": "MF degree /\nthat of random labels",
+    "ratio": "MF degree /\nthat of random rows",
 }
 _SHUFFLED = Line2D([], [], color=FAINT, ls="--", lw=1)
 _SMOOTH = 0.006  # least width of a density's smoothing, as part of the axis
@@ -84,7 +84,7 @@ def distributions(
         names[0]: Patch(color=ABOVE, alpha=0.5, lw=0),
         f"median, {names[0]}": Line2D([], [], color=INK, lw=2),
         names[1]: Line2D([], [], color=BELOW, lw=1.2) if control is not None else None,
-        "labels shuffled": _SHUFFLED if any(f"{c}_null" in units for c in columns) else None,
+        "random rows": _SHUFFLED if any(f"{c}_null" in units for c in columns) else None,
     }
     handles = {label: handle for label, handle in handles.items() if handle}
     legend_above(figure, handles.values(), handles)
@@ -122,7 +122,7 @@ def _density(values, least):
 
 
 def degree_profile(trained: pd.DataFrame, control=None, *, by="stage", names=NAMES, into=None):
-    """How the MF degree changes with depth, as a multiple of what random labels give; figure 2.
+    """How the MF degree changes with depth, as a multiple of what random rows give; figure 2.
 
     Median and quartiles of the column `ratio` in each stage, and of all units the mean, dotted.
     """
@@ -152,7 +152,7 @@ def facet_counts(table: pd.DataFrame, *, mean: float, into=None):
 
     table: of `helpers.selectivity.facets.facet_counts`, a row a stage, shallow to deep; multi, single:
     shares of its units above and below `mean`, the network's mean degree; largest, smallest: degrees;
-    and, if there, largest_null, smallest_null: those expected of as many units with random labels.
+    and, if there, largest_null, smallest_null: those expected of as many random rows.
     """
     if not any_finite(table[["multi", "single", "largest", "smallest"]].to_numpy().ravel()):
         return nothing(into)
@@ -172,7 +172,7 @@ def facet_counts(table: pd.DataFrame, *, mean: float, into=None):
         if f"{name}_null" in table:
             degrees.plot(places, table[f"{name}_null"].to_numpy(float), color=line.get_color(),
                          ls="--", lw=1, zorder=2)  # fmt: skip
-            handles["labels shuffled"] = _SHUFFLED
+            handles["random rows"] = _SHUFFLED
     line = degrees.axhline(mean, color=INK, ls=":", lw=1.2, zorder=1)
     handles[f"mean of all units, {number(mean)}"] = line
     _from_zero(degrees)
@@ -281,7 +281,7 @@ def index_against_size(curves: dict, *, x_label: str, measure=LABELS["degree"], 
     """How an index depends on the number of classes or images; not in the paper.
 
     curves: {name: a table of `helpers.selectivity.sizes`}, up to six. Columns size, degree, low, high:
-    points with intervals, nan left out. null, smallest, largest of the first: what random labels give,
+    points with intervals, nan left out. null, smallest, largest of the first: what random rows give,
     and bounds, beyond which it is grey. Both axes are logarithmic, with a tick at every size.
     """
     curves = {name: table.astype(float) for name, table in curves.items()}
@@ -294,7 +294,7 @@ def index_against_size(curves: dict, *, x_label: str, measure=LABELS["degree"], 
         draw_series(axes, i, name, *known[["size", "degree", "low", "high"]].to_numpy().T)
     first, everything = next(iter(curves.values())), pd.concat(curves.values())
     size = first["size"]
-    axes.plot(size, first["null"], color=INK, ls="--", lw=1.1, label="labels shuffled")
+    axes.plot(size, first["null"], color=INK, ls="--", lw=1.1, label="random rows")
     heights = finite([*everything[["degree", "low", "high"]].to_numpy().ravel(), *first["null"]])
     bottom, top = heights[heights > 0].min() / 1.6, heights.max() * 1.6
     axes.set(yscale="log", ylim=(bottom, top), xlabel=x_label, ylabel=measure)

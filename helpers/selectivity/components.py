@@ -169,8 +169,9 @@ def spectral_likeness(pictures: torch.Tensor) -> torch.Tensor:
 def sharpness(pictures: torch.Tensor) -> torch.Tensor:
     """Mean spatial frequency of a unit's components, weighted by power, in cycles a picture, (U,).
 
-    pictures (U, n, H, W). Low means blurred. It compares units of one layer only: fields of other sizes were
-    resized by other factors. All-zero pictures are left out; nan without any other.
+    pictures (U, n, H, W). Low means blurred. Any rotation of whitened components has the same, so it tells of
+    the patches' principal components, not of their independence. It compares units of one layer only: fields
+    of other sizes were resized by other factors. All-zero pictures are left out; nan without any other.
     """
     spectra, there = _spectra(pictures)
     height, width = pictures.shape[-2:]

@@ -89,7 +89,7 @@ def test_ridges_stand_in_order_with_median_and_luck(units, control, by):
             width = np.ptp(axes.get_xlim())
             assert x.min() == pytest.approx(values.min(), abs=0.01 * width)
             assert x.max() == pytest.approx(values.max(), abs=0.01 * width)
-    expected = {"trained", "untrained", "median, trained", "labels shuffled", "Gini sparsity",
+    expected = {"trained", "untrained", "median, trained", "random rows", "Gini sparsity",
                 "spectral flatness", f"{LEFT_OUT}1 of 1,520 (untrained)"}  # fmt: skip
     assert expected <= set(words(figure))
     assert not overlaps(figure)
@@ -101,7 +101,7 @@ def test_ridges_without_luck_or_control_do_not_name_them(units):
     figure = distributions(few, columns=("degree",), names=("GoogLeNet", "none"))
     found = words(figure)
     assert {"GoogLeNet", "median, GoogLeNet", "MF degree"} <= set(found)
-    assert not {"none", "labels shuffled"} & set(found)
+    assert not {"none", "random rows"} & set(found)
     assert not any(text.startswith(LEFT_OUT) for text in found)
 
 
@@ -157,7 +157,7 @@ def test_counts_are_stacked_and_extremes_stand_below(units, sizes, by):
     assert set(dotted.get_ydata()) == {mean}
     assert [label.get_text() for label in degrees.get_xticklabels()] == list(table.index)
     written = words(figure)
-    assert {"multi-faceted", "single-faceted", "labels shuffled", "largest degree", "100%",
+    assert {"multi-faceted", "single-faceted", "random rows", "largest degree", "100%",
             f"mean of all units, {mean:.3f}"} <= set(written)  # fmt: skip
     assert written.count(table.index[0]) == 1  # names of stages are not repeated
     assert not overlaps(figure)
@@ -165,7 +165,7 @@ def test_counts_are_stacked_and_extremes_stand_below(units, sizes, by):
 
 def test_extremes_without_random_labels_do_not_name_them(units, sizes):
     table = facet_counts(units, sizes, "stage").iloc[:4, :4]
-    assert "labels shuffled" not in words(draw_counts(table, mean=0.5))
+    assert "random rows" not in words(draw_counts(table, mean=0.5))
 
 
 def test_maps_share_a_scale_and_say_their_mean(googlenet):
@@ -279,7 +279,7 @@ def test_points_stand_at_their_sizes_with_luck_and_bounds(world):
     for (name, table), ends in zip(curves.items(), bars(axes), strict=False):
         np.testing.assert_array_equal(shown[name].get_xydata(), table[["size", "degree"]])
         np.testing.assert_array_equal(ends, table[["low", "high"]])
-    np.testing.assert_array_equal(shown["labels shuffled"].get_ydata(), curves["conv2"]["null"])
+    np.testing.assert_array_equal(shown["random rows"].get_ydata(), curves["conv2"]["null"])
     bottom, top = axes.get_ylim()
     *_, lower, upper = [c.get_segments() for c in axes.collections]
     for n, row in enumerate(curves["conv2"].itertuples()):
@@ -289,7 +289,7 @@ def test_points_stand_at_their_sizes_with_luck_and_bounds(world):
                                               (row.size, top)])  # fmt: skip
     assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "20", "10", "5"]
     assert axes.get_xscale() == axes.get_yscale() == "log"
-    assert {"labels shuffled", "out of reach", "images of a unit", "MF degree"} <= set(
+    assert {"random rows", "out of reach", "images of a unit", "MF degree"} <= set(
         words(figure)
     )
     assert not overlaps(figure)

@@ -1,4 +1,4 @@
-"""The command line: python -m helpers record | info | fetch | claims."""
+"""The command line: python -m helpers record | index | info | fetch | claims."""
 
 import argparse
 import json
@@ -74,6 +74,24 @@ def _parser():
         help="seconds between two checkpoints (default: 60)",
     )
 
+    p = commands.add_parser("index", help="the indexes of every unit of a record, as a table")
+    p.set_defaults(run=_index)
+    p.add_argument("file", metavar="FILE.safetensors")
+    p.add_argument("--out", required=True, metavar="units.csv", type=Path)
+    p.add_argument(
+        "--category",
+        metavar="NAME=CLASS,CLASS",
+        help="a category's own indexes too: dog, or NAME=CLASS,CLASS,... of the record's classes",
+    )
+    p.add_argument(
+        "--images",
+        metavar="DIR",
+        nargs="+",
+        help="the recorded images: the indexes of colour too, and the response to the neuron feature",
+    )
+    p.add_argument("--weights", metavar="FILE", help="a local weight file, with --images")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+
     p = commands.add_parser("info", help="what a record holds, from what, by which versions")
     p.set_defaults(run=_info)
     p.add_argument("file", metavar="FILE.safetensors")
@@ -119,6 +137,36 @@ def _record(options):
     skipped = result.metadata["skipped"]
     print(f"{options.out}: {result!r}")
     print(f"{len(skipped)} images skipped" + "".join(f"; {n} ({why})" for n, why in skipped))
+
+
+def _index(options):
+    from helpers.categories import classes_of
+    from helpers.index import index_units
+    from helpers.record import FolderImages, Record, load_network
+
+    if options.out.suffix != ".csv":
+        raise SelectivityError(f"{options.out}: the table is CSV, so its name must end in .csv")
+    if not options.out.parent.is_dir():
+        raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
+    record = Record.load(options.file)
+    category = network = images = None
+    if options.category:
+        name, _, classes = options.category.partition("=")
+        category = classes_of(classes.split(",") if classes else name, record.class_names)
+    if options.images:
+        images = FolderImages(options.images if len(options.images) > 1 else options.images[0])
+        network = load_network(record.metadata["network"]["name"], options.weights)
+    elif options.weights:
+        raise SelectivityError("--weights is of use with --images only: say where the images are")
+    units = index_units(
+        record, category, network, images, device=options.device, progress=sys.stderr.isatty()
+    )
+    part = options.out.with_name(options.out.name + ".part")
+    units.to_csv(part, index=False)
+    part.replace(options.out)
+    print(
+        f"{options.out}: {len(units)} units of {len(record.layers)} layers, {units.shape[1]} columns"
+    )
 
 
 def _info(options):

@@ -41,7 +41,7 @@ def crops(record, network, images, layer, units=None, k=100, which="top") -> Pat
     units: numbers, all of the layer by default; take a few hundred at a time for large fields. The
     box is exact and not resized. The record must be of this network and these images.
     """
-    listed = _Listed(record, network, images, layer, units, k, which)
+    listed = ListedParts(record, network, images, layer, units, k, which)
     pixels = torch.full((*listed.numbers.shape, 3, *listed.field.size), 0.5)
     valid = torch.zeros(*listed.numbers.shape, *listed.field.size, dtype=torch.bool)
     for place, (top, left, *_), inner, part in listed.parts():
@@ -61,7 +61,7 @@ def thumbnails(record, network, images, layer, units=None, k=100, side=64, which
     A unit with fewer than k images has 0.5 at the end, where `valid` is False. 128 units with 100
     pictures of 64 px take 630 MB: give `units` in parts for wide layers.
     """
-    listed = _Listed(record, network, images, layer, units, k, which)
+    listed = ListedParts(record, network, images, layer, units, k, which)
     pixels = torch.full((*listed.numbers.shape, 3, side, side), 0.5)
     waiting = defaultdict(list)  # shape of a part -> [(place, part)]
     for place, _, _, part in listed.parts():
@@ -74,7 +74,7 @@ def thumbnails(record, network, images, layer, units=None, k=100, side=64, which
     return Patches(pixels, there, listed.values, listed.numbers)
 
 
-class _Listed:
+class ListedParts:
     """The list's entries of some units, and the second pass over the images that hold them."""
 
     def __init__(self, record, network, images, layer, units, k, which):

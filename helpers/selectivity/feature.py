@@ -1,9 +1,18 @@
-"""The neuron feature: one picture of what a unit responds to.
+"""The neuron feature: one picture of what a unit responds to, and numbers about it.
+
+    neuron_feature(crops, weights, valid)     the picture;  visible(weights, valid)   where it shows anything
+    structure(crops, weights, valid)          how much of their edges it keeps: near 0 it is blurred
+    variance_among(crops, weights, valid)     how much the crops behind it differ
+    curve_area(activation_curve(values))      how slowly the ranked responses fall;  area_percent(areas)
+    self_response(responses, largest)         what the unit answers to its own feature
 
 Source: Rafegas and Vanrell, "Understanding trained CNNs by indexing neuron selectivity", equation 1.
 """
 
 import torch
+
+from helpers.errors import SelectivityError
+from helpers.selectivity.classes import relative_activations
 
 VISIBLE_SHARE = (
     0.1  # of the weight; where fewer crops are inside the image, the feature says nothing
@@ -44,5 +53,92 @@ def neuron_feature(crops: torch.Tensor, weights: torch.Tensor, valid=None) -> to
     seen = torch.ones_like(crops[:, 0]) if valid is None else valid.to(crops.dtype)
     weight = torch.einsum("k,khw->hw", weights, seen)
     total = torch.einsum("k,kchw,khw->chw", weights, crops, seen)
-    shown = (weight >= VISIBLE_SHARE * weights.sum()) & (weight > 0)
+    shown = visible(weights, seen)
     return torch.where(shown, total / weight.where(shown, torch.ones_like(weight)), 0.5)
+
+
+def visible(weights: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Where a unit's feature shows anything, (H, W) bool: a tenth of the weight is inside the image.
+
+    weights (k,), valid (k, H, W). Elsewhere `neuron_feature` is grey and no index should look.
+    """
+    weight = torch.einsum("k,khw->hw", weights, valid.to(weights.dtype))
+    return (weight >= VISIBLE_SHARE * weights.sum()) & (weight > 0)
+
+
+def structure(crops: torch.Tensor, weights: torch.Tensor, valid=None) -> torch.Tensor:
+    """The part of its crops' edges that a unit's feature keeps, (): 1 if all are alike, about 0 if none are.
+
+    crops (k, 3, H, W), weights (k,), valid (k, H, W): those of `neuron_feature`. The mean product of the
+    steps between neighbouring pixels of two different crops, over their mean square, where the feature
+    shows something. No crop is paired with itself, so few crops do not look structured. A blurred
+    feature is near 0. (Its spatial frequency would not tell: what is left of crops that disagree is
+    faint but fine.) nan for a unit with one crop, or without any edge.
+    """
+    used = weights > 0
+    crops, weights = crops[used], weights[used].to(crops.dtype)
+    seen = torch.ones_like(crops[:, 0], dtype=torch.bool) if valid is None else valid[used]
+    shown = visible(weights, seen)
+    shared = total = crops.new_zeros(())
+    for axis in (-2, -1):
+        rows, columns = (slice(None, -1 if axis == d else None) for d in (-2, -1))
+        after = tuple(slice(1 if axis == d else None, None) for d in (-2, -1))
+        both = seen[:, rows, columns] & seen[(slice(None), *after)]
+        there = shown[rows, columns] & shown[after] & (both.sum(0) > 1)
+        steps, weight = crops.diff(dim=axis)[..., there], weights[:, None] * both[:, there]
+        squares, own = steps.square().sum(1), weight.square()
+        mean_square = (weight * squares).sum(0) / weight.sum(0)
+        together = torch.einsum("kp,kcp->cp", weight, steps).square().sum(0) - (own * squares).sum(
+            0
+        )
+        shared = shared + (together / (weight.sum(0).square() - own.sum(0))).sum()
+        total = total + mean_square.sum()
+    return torch.where(total > 0, shared / total, torch.nan)
+
+
+def variance_among(crops: torch.Tensor, weights: torch.Tensor, valid=None) -> torch.Tensor:
+    """How much the crops of a unit differ from each other, (): 0 if all are the same picture.
+
+    crops (k, 3, H, W), weights (k,), valid (k, H, W): those of `neuron_feature`. Each pixel's weighted
+    variance among its valid crops, averaged over the channels and the pixels that the feature shows.
+    nan for a unit without weight.
+    """
+    weights = weights.to(crops.dtype)
+    seen = torch.ones_like(crops[:, 0]) if valid is None else valid.to(crops.dtype)
+    mean = neuron_feature(crops, weights, valid)
+    weight = torch.einsum("k,khw->hw", weights, seen)
+    squares = torch.einsum("k,kchw,khw->hw", weights, (crops - mean).square(), seen) / 3
+    shown = visible(weights, seen)
+    return (squares[shown] / weight[shown]).mean()
+
+
+def activation_curve(values: torch.Tensor) -> torch.Tensor:
+    """A unit's ranked responses as a share of the largest, (U, k): starts at 1 and falls; paper 4, figure 1.
+
+    values (U, k), sorted, largest first. Responses that are not positive, and places of a list that no
+    image has filled, are 0; a unit without a positive response has zeros only.
+    """
+    return relative_activations(values, values.shape[1])
+
+
+def curve_area(curves: torch.Tensor) -> torch.Tensor:
+    """The area under activation curves (U, k) as a share of their width, (U,); nan for a dead unit."""
+    return torch.where(curves[:, 0] > 0, curves.mean(1), torch.nan)
+
+
+def area_percent(areas: dict) -> dict:
+    """Areas {layer: (U,)} as a percentage of the largest in the whole network, as in paper 4, figure 1."""
+    largest = max(area.nan_to_num(0).max().item() for area in areas.values())
+    if not largest > 0:
+        raise SelectivityError("no unit of the network has a positive response: no area to compare")
+    return {layer: 100 * area / largest for layer, area in areas.items()}
+
+
+def self_response(responses: torch.Tensor, largest: torch.Tensor) -> torch.Tensor:
+    """A unit's response to its own feature as a share of its largest to any image, (U,); paper 4, figure 4.
+
+    After the ReLU: 0 where the response is not positive; may exceed 1. nan for a dead unit, whose
+    largest response is not positive.
+    """
+    relative = responses.clamp(min=0) / largest.where(largest > 0, torch.ones_like(largest))
+    return torch.where(largest > 0, relative, torch.nan)

@@ -85,6 +85,11 @@ def test_nothing_sticks_out_on_a_telephone(browser, page):
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
     assert widths[0] <= widths[1] == NARROW[0]
+    # A figure is a little wider than the screen, so that its letters are readable; no more than that.
+    figures = browser.driver.execute_script(
+        "return [...document.querySelectorAll('.cell_output img')].map(i => i.clientWidth)"
+    )
+    assert all(width < 1.2 * NARROW[0] for width in figures)
 
 
 def test_formulas_are_drawn(browser):

@@ -3,7 +3,18 @@
 import pytest
 import torch
 
-from helpers.selectivity import feature_weights, neuron_feature
+from helpers.errors import SelectivityError
+from helpers.selectivity.feature import (
+    activation_curve,
+    area_percent,
+    curve_area,
+    feature_weights,
+    neuron_feature,
+    self_response,
+    structure,
+    variance_among,
+    visible,
+)
 
 
 def test_weights_follow_the_paper():
@@ -48,3 +59,86 @@ def test_unrelated_crops_average_to_grey():
     torch.manual_seed(0)
     feature = neuron_feature(torch.rand(100, 3, 16, 16), torch.ones(100))
     assert feature.std().item() == pytest.approx(12**-0.5 / 10, rel=0.1)
+
+
+def test_visible_is_where_the_feature_is_not_filled_in():
+    weights = torch.tensor([1.0, 0.05])
+    valid = torch.tensor([[[True, False, False]], [[True, True, False]]])
+    assert visible(weights, valid).tolist() == [[True, False, False]]
+    assert not visible(torch.zeros(2), valid).any()
+
+
+def test_structure_of_equal_unrelated_and_mixed_crops():
+    generator = torch.Generator().manual_seed(1)
+    pattern = torch.rand(1, 3, 24, 24, generator=generator)
+    noise = torch.rand(40, 3, 24, 24, generator=generator)
+    weights = torch.linspace(1, 0.7, 40)
+    assert structure(pattern.expand(40, -1, -1, -1), weights).item() == pytest.approx(1, abs=1e-5)
+    assert structure(noise, weights).item() == pytest.approx(0, abs=0.01)
+    # Few crops do not look structured: it is not the size of the average.
+    assert structure(noise[:3], weights[:3]).item() == pytest.approx(0, abs=0.05)
+    # A shared and an own part of equal power.
+    assert structure(pattern + noise, weights).item() == pytest.approx(0.5, abs=0.03)
+    assert structure(3 * (pattern + noise), weights).item() == pytest.approx(
+        structure(pattern + noise, weights).item(), abs=1e-5
+    )
+
+
+def test_structure_equals_the_mean_over_pairs():
+    generator = torch.Generator().manual_seed(2)
+    crops, weights = torch.rand(5, 3, 4, 4, generator=generator), torch.linspace(1, 0.7, 5)
+    crops[1:] += 2 * crops[:1]
+    valid = torch.ones(5, 4, 4, dtype=torch.bool)
+    valid[0, :, :2] = False
+    shared = total = 0.0
+    for dy, dx in ((1, 0), (0, 1)):
+        for y in range(4 - dy):
+            for x in range(4 - dx):
+                inside = [j for j in range(5) if valid[j, y, x] and valid[j, y + dy, x + dx]]
+                step = {j: crops[j, :, y + dy, x + dx] - crops[j, :, y, x] for j in inside}
+                pairs = [(weights[i] * weights[j], step[i] @ step[j])
+                         for i in inside for j in inside if i != j]  # fmt: skip
+                shared += sum(w * product for w, product in pairs) / sum(w for w, _ in pairs)
+                total += sum(weights[j] * step[j] @ step[j] for j in inside) / weights[inside].sum()
+    assert structure(crops, weights, valid).item() == pytest.approx(
+        (shared / total).item(), rel=1e-4
+    )
+
+
+def test_structure_where_there_is_none():
+    assert structure(torch.rand(1, 3, 4, 4), torch.ones(1)).isnan()
+    assert structure(torch.full((5, 3, 4, 4), 0.3), torch.ones(5)).isnan()
+    assert structure(torch.rand(5, 3, 4, 4), torch.zeros(5)).isnan()
+
+
+def test_variance_among_crops():
+    pattern = torch.rand(3, 5, 5)
+    assert variance_among(pattern.expand(4, -1, -1, -1), torch.ones(4)).item() == pytest.approx(0)
+    crops = torch.stack([torch.zeros(3, 1, 2), torch.ones(3, 1, 2)])
+    assert variance_among(crops, torch.ones(2)).item() == pytest.approx(0.25)
+    assert variance_among(crops, torch.tensor([3.0, 1.0])).item() == pytest.approx(3 / 16)
+    valid = torch.tensor([[[True, True]], [[True, False]]])  # alone there, a crop differs from none
+    assert variance_among(crops, torch.ones(2), valid).item() == pytest.approx(0.125)
+    assert variance_among(crops, torch.zeros(2)).isnan()
+
+
+def test_curves_and_their_areas():
+    values = torch.tensor([[8.0, 4.0, 2.0, -1.0], [3.0, 3.0, 3.0, 3.0], [-1.0, -2.0, -3.0, -4.0]])
+    curves = activation_curve(values)
+    assert curves.tolist() == [[1, 0.5, 0.25, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
+    areas = curve_area(curves)
+    assert areas[:2].tolist() == [0.4375, 1] and areas[2].isnan()
+    assert activation_curve(torch.tensor([[2.0, torch.nan]])).tolist() == [[1, 0]]
+    assert activation_curve(torch.rand(3, 400)).shape == (3, 400)
+    percent = area_percent({"a": areas / 2, "b": torch.tensor([0.25, 0.1])})
+    assert percent["a"][1] == 100 and percent["a"][2].isnan()
+    assert percent["b"].tolist() == pytest.approx([50, 20])
+    with pytest.raises(SelectivityError, match="no unit"):
+        area_percent({"dead": areas[2:]})
+
+
+def test_response_to_the_own_feature():
+    found = self_response(
+        torch.tensor([5.0, -1.0, 12.0, 1.0]), torch.tensor([10.0, 10.0, 10.0, -2.0])
+    )
+    assert found[:3].tolist() == pytest.approx([0.5, 0, 1.2]) and found[3].isnan()

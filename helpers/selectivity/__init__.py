@@ -1,7 +1,8 @@
 """Numbers about units: tensors in, numbers out; no file, no network, no plot.
 
 feature     the neuron feature and its weights                  (paper 4)
-classes     the share of each class among the strongest images  (paper 4)
+classes     which classes drive a unit, and how few             (paper 4)
+color       which colours drive a unit, and how much            (paper 4)
 tuning      the ordered responses of a unit                     (paper 1)
 category    how much of a unit's response is a category's       (papers 1, 2)
 profile     where in a network the units for a category are      (paper 2)
@@ -30,7 +31,12 @@ from helpers.selectivity.category import (
     totals_of_responses,
     totals_of_sums,
 )
-from helpers.selectivity.classes import class_frequencies, relative_activations
+from helpers.selectivity.classes import (
+    class_frequencies,
+    class_selectivity,
+    relative_activations,
+)
+from helpers.selectivity.color import color_selectivity
 from helpers.selectivity.components import independent_components
 from helpers.selectivity.facets import (
     class_counts,
@@ -64,6 +70,8 @@ __all__ = [
     "class_counts",
     "class_frequencies",
     "class_inversions",
+    "class_selectivity",
+    "color_selectivity",
     "contrast",
     "effective_classes",
     "ends_table",

@@ -9,6 +9,7 @@ from helpers.find import CLASS_SELECTIVE, find
 from helpers.ontology import ontology_of
 from helpers.selectivity.classes import class_units
 from helpers.selectivity.color import BASIC_TERMS, COLOR_SELECTIVE
+from helpers.study import Study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLANTED = [  # layer, class index, class, colour index, colour
@@ -231,8 +232,10 @@ def test_every_class_of_photographs_is_found_by_its_label():
 
 @pytest.fixture(scope="module")
 def study():
-    """One, so that its table is made once."""
-    return open_study("world")
+    """One, of two layers, so that its table is made once and soon."""
+    whole = open_study("world")
+    record = whole.record.keep_layers(["conv4", "conv7"])
+    return Study("two layers", record, lambda: whole.network, lambda: whole.images)
 
 
 def test_a_study_has_a_table_of_classes(study):

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from helpers import open_study
+from helpers.__main__ import main
 from helpers.index import COLUMNS, OF_CATEGORY, OF_PICTURES, index_units
 from helpers.record import FolderImages, Record, load_network, record
 from helpers.record.images import batches
@@ -16,7 +17,7 @@ from helpers.record.taps import listening
 from helpers.replay import responses_in_grey, responses_to_features
 from helpers.selectivity import category_indexes, gini
 from helpers.selectivity.facets import layer_counts
-from tests.test_cli import one_line, run
+from tests.test_cli import run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -143,7 +144,8 @@ def test_the_command_writes_the_table(folder):
         (["--out", "u.csv", "--weights", "w.safetensors"], "--images"),
     ],
 )
-def test_bad_input_is_one_clear_line(folder, arguments, says):
-    done = run("index", folder / "r.safetensors", *arguments, cwd=folder)
-    assert says in one_line(done)
-    assert not (folder / "u.csv").exists()
+def test_bad_input_is_one_clear_line(folder, arguments, says, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main(["index", "r.safetensors", *arguments]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert says in line and not (folder / "u.csv").exists()

@@ -289,9 +289,7 @@ def test_points_stand_at_their_sizes_with_luck_and_bounds(world):
                                               (row.size, top)])  # fmt: skip
     assert [label.get_text() for label in axes.get_xticklabels()] == ["50", "20", "10", "5"]
     assert axes.get_xscale() == axes.get_yscale() == "log"
-    assert {"random rows", "out of reach", "images of a unit", "MF degree"} <= set(
-        words(figure)
-    )
+    assert {"random rows", "out of reach", "images of a unit", "MF degree"} <= set(words(figure))
     assert not overlaps(figure)
 
 

@@ -8,6 +8,7 @@ bars      mean response to each class
 opponency what of a category is at both ends of a unit's responses
 categories how many detectors a category has, what drives them and in which layers they stand
 facets    how many classes drive a unit, by stage; units that are alike; components of patches
+features  what units prefer: ranked responses, indexes by layer, hues, clouds of classes
 profiles  a measure over layers and doses; effects; one measure against another
 sheets    a unit's patches and feature; a layer's features side by side
 shipped   pictures of real units that come with the package
@@ -29,6 +30,14 @@ from helpers.figures.facets import (
     index_against_size,
     similarity_maps,
 )
+from helpers.figures.features import (
+    activation_curves,
+    degree_bars,
+    feature_gallery,
+    hue_colours,
+    hue_wheel,
+    tag_clouds,
+)
 from helpers.figures.maps import activation_map
 from helpers.figures.opponency import ends_scatter, ladder, list_sensitivity
 from helpers.figures.profiles import binned_scatter, dose, effects, layer_profiles
@@ -38,12 +47,14 @@ from helpers.figures.strips import entries, image_rows, image_strip
 from helpers.figures.style import number, readable
 
 __all__ = [
+    "activation_curves",
     "activation_map",
     "binned_scatter",
     "class_bars",
     "complexity_chart",
     "component_rows",
     "contact_sheet",
+    "degree_bars",
     "degree_profile",
     "distributions",
     "dose",
@@ -52,6 +63,9 @@ __all__ = [
     "entries",
     "facet_counts",
     "feature_and_patches",
+    "feature_gallery",
+    "hue_colours",
+    "hue_wheel",
     "image_rows",
     "image_strip",
     "index_against_size",
@@ -67,6 +81,7 @@ __all__ = [
     "shipped_tiles",
     "similarity_maps",
     "spread",
+    "tag_clouds",
     "threshold_curves",
     "tuning_curves",
 ]

@@ -2,10 +2,12 @@
 
     responses_in_grey(record, network, images)              {layer: (U, k)}, beside the record's lists
     responses_to_features(record, network, layer, units, pictures)   (U,), each unit to its own feature
+    right_in_grey(network, images, wanted)                  (n, 4): is it right, in colour and in grey?
 
 A response is read where the record found the strongest one, or where the picture was pasted.
 """
 
+import numpy as np
 import torch
 from tqdm.auto import tqdm
 
@@ -16,6 +18,8 @@ from helpers.record.receptive_field import as_positions
 from helpers.record.recorder import usable_device
 from helpers.record.taps import listening
 from helpers.selectivity.feature import MOST_CROPS, feature_weights
+
+RIGHT = ("top1 colour", "top5 colour", "top1 grey", "top5 grey")
 
 
 @torch.inference_mode()
@@ -103,3 +107,39 @@ def responses_to_features(
     finally:
         network.module.to("cpu")
     return torch.cat(found)
+
+
+@torch.inference_mode()
+def right_in_grey(
+    network, images, wanted, batch_size: int = 32, device="auto", progress=True
+) -> torch.Tensor:
+    """Whether a network is right on each image, in colour and in grey: `RIGHT`, (n, 4) bool.
+
+    wanted (N,): of each image the number of its class in the network's output; images with a number below
+    0 are left out, n are the others in their order. Grey is the mean of the three channels. An image that
+    could not be read counts as wrong. The experiment of paper 4, section 4.2.
+    """
+    wanted = np.asarray(wanted)
+    shown = np.flatnonzero(wanted >= 0)
+    show, take = as_shown(network.preprocess), as_input(network)
+    device = usable_device(device)
+    module = network.module.to(device)
+    right = torch.zeros(len(images), len(RIGHT), dtype=torch.bool)
+    bar = tqdm(total=len(shown), unit="image", desc="in grey", disable=not progress)
+    try:
+        with bar:
+            for read, batch, unreadable in batches(images, network.preprocess, shown, batch_size):
+                bar.update(len(read) + len(unreadable))
+                if not len(read):
+                    continue
+                grey = take(show(batch).mean(1, keepdim=True).expand(-1, 3, -1, -1))
+                answers = torch.from_numpy(wanted[read])[:, None]
+                for column, inputs in ((0, batch), (2, grey)):
+                    inputs = inputs.to(device, memory_format=torch.channels_last)
+                    scores = module(inputs).float().cpu()
+                    hits = scores.topk(min(5, scores.shape[1])).indices == answers
+                    right[read, column] = hits[:, 0]
+                    right[read, column + 1] = hits.any(1)
+    finally:
+        network.module.to("cpu")
+    return right[shown]

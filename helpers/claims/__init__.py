@@ -10,13 +10,15 @@ category     paper 2: units selective for a category, and their uses
 faces        what they are measured on
 facets       paper 3: how many classes drive a unit, and what its patches are made of
 counts, components   what they are measured on
-depth        low and high in a network
+indexes      paper 4: neuron features, colour and class
+features     what they are measured on
+depth, trends   low and high in a network, and what changes between them
 """
 
-from helpers.claims import category, facets, opponency
+from helpers.claims import category, facets, indexes, opponency
 from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, Measurement
 
-CLAIMS: tuple[Claim, ...] = opponency.CLAIMS + category.CLAIMS + facets.CLAIMS
+CLAIMS: tuple[Claim, ...] = opponency.CLAIMS + category.CLAIMS + facets.CLAIMS + indexes.CLAIMS
 
 
 def measure_claims(study, paper: str | None = None) -> list[dict]:

@@ -7,9 +7,7 @@ had been seen. All are on convolutions. *Low* and *high* are the first and the l
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import torch
-from scipy.stats import rankdata
 
 from helpers.claims.claim import (
     FAILS,
@@ -29,9 +27,16 @@ from helpers.claims.counts import (
     untrained_facets,
     untrained_rows,
 )
-from helpers.claims.depth import third
+from helpers.claims.trends import (
+    interval,
+    known_mean,
+    low_and_high,
+    low_and_high_layers,
+    spearman,
+    together,
+)
 from helpers.selectivity.facets import gini, multifaceted, normal_tail
-from helpers.selectivity.intervals import bootstrap, difference, mean
+from helpers.selectivity.intervals import difference, mean
 from helpers.selectivity.similarity import (
     drawn_means,
     mean_of_pairs,
@@ -48,27 +53,12 @@ _FEWER = 50  # images of a unit that are counted where half of all are left out
 SECOND = {"spectral_likeness": "likeness of spectra", "likeness": "likeness"}
 
 
-def low_and_high_layers(layers) -> list[list[str]]:
-    """The first and the last third of the layers; CannotTest where they are one."""
-    if len(layers) < 2:
-        raise CannotTest("a trend with depth needs two convolutions or more")
-    return [third(list(layers), end) for end in (0, -1)]
-
-
-def low_and_high(table: pd.DataFrame, column: str) -> list[np.ndarray]:
-    """A column's finite values in the first and in the last third of the layers, of units with images."""
-    ends = low_and_high_layers(table["layer"].unique())
-    table = table[table["n_images"] > 0]  # the flatness of the others is a mark, not a number
-    found = [table[column][table["layer"].isin(layers)].to_numpy() for layers in ends]
-    return [values[np.isfinite(values)] for values in found]
-
-
 def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measurement:
     """A column's mean in the high layers minus that in the low ones."""
     low, high = low_and_high(unit_facets(study), column)
-    value, start, end = _interval(difference, high, low)
+    value, start, end = interval(difference, high, low)
     before = low_and_high(untrained_facets(study), column)
-    null = _known_mean(before[1]) - _known_mean(before[0])
+    null = known_mean(before[1]) - known_mean(before[0])
     words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
     verdict = (above if rises else below)(start, end, 0)
     return Measurement(value, start, end, null, verdict, words, written)
@@ -81,9 +71,9 @@ def mostly(study, end: int, multi: bool) -> Measurement:
         layers = low_and_high_layers(table["layer"].unique())[end]
         chosen = multifaceted(table)[table["layer"].isin(layers)]
         found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
-    value, low, high = _interval(mean, found[0])
+    value, low, high = interval(mean, found[0])
     words = f"of {len(found[0])} units; null: of the network before training, by its own mean"
-    return Measurement(value, low, high, _known_mean(found[1]), above(low, high, 0.5), words)
+    return Measurement(value, low, high, known_mean(found[1]), above(low, high, 0.5), words)
 
 
 def shares_follow_depth(study) -> Measurement:
@@ -95,15 +85,15 @@ def shares_follow_depth(study) -> Measurement:
     shares, sizes = followed(unit_facets(study))
     _needs_stages(shares)
     random = np.random.default_rng(0)
-    drawn = [_spearman(row) for row in random.binomial(sizes, shares, (_DRAWS, len(sizes))) / sizes]
+    drawn = [spearman(row) for row in random.binomial(sizes, shares, (_DRAWS, len(sizes))) / sizes]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     words = (
         f"rank correlation of depth and the share of single-faceted units, {len(shares)} stages, "
         f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last; null: before training"
     )
-    null = _spearman(followed(untrained_facets(study))[0])
+    null = spearman(followed(untrained_facets(study))[0])
     return Measurement(
-        _spearman(shares), low, high, null, above(low, high, 0), words, "{:+.2f}".format
+        spearman(shares), low, high, null, above(low, high, 0), words, "{:+.2f}".format
     )
 
 
@@ -114,11 +104,11 @@ def beyond_luck(study) -> Measurement:
         return high[known].to_numpy(dtype=float)
 
     mine = share_high(unit_facets(study))
-    value, low, high = _interval(mean, mine)
+    value, low, high = interval(mean, mine)
     words = (
         f"of {len(mine)} units have a higher degree than 95% of random rows; null: before training"
     )
-    null = _known_mean(share_high(untrained_facets(study)))
+    null = known_mean(share_high(untrained_facets(study)))
     return Measurement(
         value, low, high, null, below(low, high, SIGNIFICANT), words, "{:.1%}".format
     )
@@ -134,28 +124,28 @@ def ends_significant(study, highest: bool) -> Measurement:
         curves = random.standard_normal((20, len(degree)))
         by_luck += [_end_significant(curve, highest) for curve in curves]
     significant = np.concatenate(significant)
-    value, low, high = _interval(mean, significant)
+    value, low, high = interval(mean, significant)
     words = (
         f"of the {_EXTREME} {'highest' if highest else 'lowest'} degrees of each layer have p < .05 under "
         "a normal curve through the layer; null: if degrees were normal"
     )
     verdict = below(low, high, 0.5) if highest else above(low, high, 0.5)
-    return Measurement(value, low, high, _known_mean(np.concatenate(by_luck)), verdict, words)
+    return Measurement(value, low, high, known_mean(np.concatenate(by_luck)), verdict, words)
 
 
 def lowest_falls(study) -> Measurement:
     each = _degrees_by_stage(study)
     _needs_stages(each)
-    drawn = np.array([_spearman(row) for row in _drawn_ends(each, np.min)])
+    drawn = np.array([spearman(row) for row in _drawn_ends(each, np.min)])
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     ends = [degree.min() for degree in each]
     words = (
         f"rank correlation of depth and a stage's lowest degree, {ends[0]:.2f} in the first stage and "
         f"{ends[-1]:.2f} in the last; null: with as many units of each stage"
     )
-    null = _spearman(_ends_of_equal(each, np.min))
+    null = spearman(_ends_of_equal(each, np.min))
     return Measurement(
-        _spearman(ends), low, high, null, below(low, high, 0), words, "{:+.2f}".format
+        spearman(ends), low, high, null, below(low, high, 0), words, "{:+.2f}".format
     )
 
 
@@ -199,7 +189,7 @@ def gini_of_fewer_classes(study) -> Measurement:
         if known.sum() < 2:
             raise CannotTest("the lists of too few units suffice to leave out half of the images")
         moves[way] = ((whole - cut)[known].abs() / whole[known].std()).numpy()
-    value, low, high = _interval(lambda a: np.median(a, 1), moves["classes"])
+    value, low, high = interval(lambda a: np.median(a, 1), moves["classes"])
     words = (
         f"standard deviations over {len(moves['classes'])} units by which the median unit's index moves "
         f"with half of the classes, {_FEWER} images a unit; null: with half of the images of all classes"
@@ -217,28 +207,14 @@ def _gini_with_and_without(record, name, kept, columns):
     return torch.stack([gini(whole)[complete], gini(cut[:, columns])[complete]])
 
 
-def together(table: pd.DataFrame, a: str, b: str) -> np.ndarray:
-    """Each unit's part of the rank correlation of two columns within layers, (units,); their mean is it.
-
-    Ranks are standardised in each layer, so that differences between layers do not enter.
-    """
-    table = table[np.isfinite(table[a]) & np.isfinite(table[b])]
-    parts = [np.empty(0)]
-    for _, layer in table.groupby("layer", sort=False):
-        ranks = [rankdata(layer[column]) for column in (a, b)]
-        if min(np.ptp(rank) for rank in ranks) > 0:
-            parts.append(np.prod([(r - r.mean()) / r.std() for r in ranks], axis=0))
-    return np.concatenate(parts)
-
-
 def components_follow(study, column: str, second: str) -> Measurement:
     """Within layers: do a number on units' components and their degree rise together?"""
     table = _with_components(study)
     mine = together(table, "degree", column)
-    value, low, high = _interval(mean, mine)
-    other = _known_mean(together(table, "degree", second))
+    value, low, high = interval(mean, mine)
+    other = known_mean(together(table, "degree", second))
     twin = untrained_of(study)
-    null = 0.0 if twin is None else _known_mean(together(_with_components(twin), "degree", column))
+    null = 0.0 if twin is None else known_mean(together(_with_components(twin), "degree", column))
     words = (
         f"rank correlation with the degree within layers, {len(mine)} units; of the {SECOND[second]}, "
         f"{other:+.2f}; null: {'before training' if twin else 'no correlation'}"
@@ -251,7 +227,7 @@ def components_by_depth(study) -> Measurement:
     table = _with_components(study)
     ends = low_and_high_layers(table["layer"].unique())
     parts = [together(table[table["layer"].isin(one)], "degree", "likeness") for one in ends]
-    value, low, high = _interval(difference, parts[1], parts[0])
+    value, low, high = interval(difference, parts[1], parts[0])
     words = (
         f"rank correlation of degree and likeness in the high layers, {parts[1].mean():+.2f}, minus that "
         f"in the low ones, {parts[0].mean():+.2f}"
@@ -266,7 +242,7 @@ def alike_by_depth(study, measure, rises: bool) -> Measurement:
     def by_end(rows, of_pairs):
         # Units without images are no cases, and layers or draws without a pair have no mean.
         found = {n: of_pairs(i, measure(r[r.sum(1) > 0])) for i, (n, r) in enumerate(rows.items())}
-        return [_known_mean(np.stack([found[name] for name in layers])) for layers in ends]
+        return [known_mean(np.stack([found[name] for name in layers])) for layers in ends]
 
     def of_all(_, matrix):
         return mean_of_pairs(matrix)
@@ -304,31 +280,19 @@ def similar_are_multi(study) -> Measurement:
         return together(table, "near", "degree")
 
     table = followed(class_rows(study), unit_facets(study))
-    value, low, high = _interval(mean, within(table))
+    value, low, high = interval(mean, within(table))
     layers = table.groupby("layer", sort=False)[["near", "degree"]].mean().rank()
     words = (
         "rank correlation, within layers, of a unit's mean similarity to the others and its degree; of the "
         f"layers' means it is {layers.corr().iloc[0, 1]:+.2f}; null: before training"
     )
-    null = _known_mean(within(followed(untrained_rows(study), untrained_facets(study))))
+    null = known_mean(within(followed(untrained_rows(study), untrained_facets(study))))
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)
 
 
 @cache
 def _with_components(study):
     return unit_facets(study).merge(component_units(study), on=["layer", "unit"])
-
-
-def _interval(statistic, *samples):
-    """`bootstrap`, but CannotTest where a sample is empty."""
-    if not all(map(len, samples)):
-        raise CannotTest("too few units have a number on these images")
-    return bootstrap(statistic, *samples)
-
-
-def _known_mean(values):
-    """Over axis 0; nan are left out, and of nothing it is nan."""
-    return torch.tensor(values, dtype=torch.float64).nanmean(0).numpy()[()]
 
 
 def _end_significant(degree, highest):
@@ -363,14 +327,6 @@ def _ends_of_equal(each, end):
 def _needs_stages(each):
     if len(each) < 4:
         raise CannotTest(f"a trend needs four stages or more; this network has {len(each)}")
-
-
-def _spearman(values) -> float:
-    """Rank correlation of values with their order; nan if they are all the same."""
-    ranks = rankdata(values)
-    if len(ranks) < 2 or np.ptp(ranks) == 0:
-        return np.nan
-    return float(np.corrcoef(np.arange(len(ranks)), ranks)[0, 1])
 
 
 _UP = "high layers minus low ones: above zero, with the whole interval"

@@ -100,6 +100,12 @@ def random_class_selectivity(class_sizes, n_images: int = FIRST) -> float:
     return _index(random_classes(class_sizes, n_images), n_images)
 
 
+def random_index_share(class_sizes, over: float, n_images: int = FIRST, draws: int = 1000) -> float:
+    """The share of units with an index over a value, if units ignored classes: what luck gives of it."""
+    m = (random_rows(n_images, class_sizes, draws) > 0).sum(1)
+    return float((_index(m.double(), n_images) > over).double().mean())
+
+
 def largest_class_selectivity(class_sizes, n_images: int = FIRST) -> float:
     """The largest index that the class sizes allow: below 1 if no class has n images."""
     return _index(int((most_concentrated_row(n_images, class_sizes) > 0).sum()), n_images)

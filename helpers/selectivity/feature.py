@@ -3,6 +3,7 @@
     neuron_feature(crops, weights, valid)     the picture;  visible(weights, valid)   where it shows anything
     structure(crops, weights, valid)          how much of their edges it keeps: near 0 it is blurred
     variance_among(crops, weights, valid)     how much the crops behind it differ
+    spatial_frequency(features, valid)        how many cycles of its strongest grating it holds
     curve_area(activation_curve(values))      how slowly the ranked responses fall;  area_percent(areas)
     self_response(responses, largest)         what the unit answers to its own feature
 
@@ -110,6 +111,27 @@ def variance_among(crops: torch.Tensor, weights: torch.Tensor, valid=None) -> to
     squares = torch.einsum("k,kchw,khw->hw", weights, (crops - mean).square(), seen) / 3
     shown = visible(weights, seen)
     return (squares[shown] / weight[shown]).mean()
+
+
+def spatial_frequency(features: torch.Tensor, valid=None) -> torch.Tensor:
+    """How many cycles fit into the features (U, 3, H, W) of the grating that is strongest in each, (U,).
+
+    valid (U, H, W) bool. The radius of the largest value of the power spectrum, summed over the
+    channels, each without its mean over the valid pixels, 8 times as dense as the Fourier series; in cycles
+    in max(H, W) pixels. Below 1 for an edge or a spot, the number of bright stripes for a grating. nan for a
+    uniform feature. The papers name no measure; this is ours.
+    """
+    height, width = features.shape[-2:]
+    seen = torch.ones_like(features[:, 0]) if valid is None else valid.to(features.dtype)
+    weight = seen.sum((-2, -1)).clamp(min=1)[:, None, None, None]
+    mean = (features * seen[:, None]).sum((-2, -1), keepdim=True) / weight
+    around = ((features - mean) * seen[:, None]).double()
+    dense = 8 * max(height, width)
+    power = torch.fft.fft2(around, s=(dense, dense)).abs().square().sum(1)
+    cycles = torch.fft.fftfreq(dense, 1 / dense, dtype=torch.float64) / 8
+    radius = torch.hypot(cycles[:, None], cycles).flatten()
+    largest, where = power.flatten(1).max(1)
+    return torch.where(largest > _TOLERANCE, radius[where], torch.nan)
 
 
 def activation_curve(values: torch.Tensor) -> torch.Tensor:

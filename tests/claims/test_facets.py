@@ -14,7 +14,7 @@ from helpers import claims, open_study
 from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, components, counts, measure_claims
 from helpers.claims import facets as of_paper_3
 from helpers.claims.counts import class_rows, unit_facets
-from helpers.claims.facets import low_and_high, together
+from helpers.claims.trends import low_and_high, together
 from helpers.selectivity.facets import degree_bounds, multifaceted_degree
 from tests.planted import planted_study
 

@@ -1,0 +1,189 @@
+"""What a study shows of its units' features, colours and classes, for the chapter on them and its claims.
+
+    class_columns(study)    which classes drive each unit of the convolutions, a DataFrame
+    picture_columns(study)  what the pictures of the same units show, in the same order
+    feature_units(study)    both; the control is the network before training: `untrained_...`
+    first_frequencies(study)  how fine the features of the first convolution are
+    image_hues_of(study)    how much of each hue is in its images
+    answers_in_grey(study)  on which images its network is right, in colour and in grey
+
+Numbers on pictures come from the shipped table of a study where there is one, else from its images. What a
+study lacks is said by a `CannotTest`.
+"""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers import study as studies
+from helpers.claims.claim import CannotTest
+from helpers.claims.counts import untrained_rows
+from helpers.claims.depth import convolutions
+from helpers.errors import SelectivityError
+from helpers.features import crop_numbers, layer_features
+from helpers.index import OF_PICTURES, picture_units
+from helpers.ontology import ontology_of
+from helpers.record.images import batches
+from helpers.record.patches import as_shown
+from helpers.replay import RIGHT, right_in_grey
+from helpers.selectivity.classes import class_units
+from helpers.selectivity.color import image_hues
+from helpers.selectivity.feature import (
+    activation_curve,
+    area_percent,
+    curve_area,
+    spatial_frequency,
+)
+from helpers.selectivity.profile import stages
+from helpers.tables import load_table
+
+COLUMNS = (*OF_PICTURES, "structure", "variance_among")
+CURVE = 400  # images, paper 4, figure 1
+_BATCH = 128
+
+
+@cache
+def class_columns(study) -> pd.DataFrame:
+    """`class_units` of convolutions, with nodes of the ontology, `stage` and `auc`, the curves' area."""
+    record = study.record.keep_layers(convolutions(study.record))
+    if not record.layers:
+        raise CannotTest("the record holds no convolutions")
+    units = class_units(record, ontology_of(record.class_names).without_repeats())
+    curves = {n: activation_curve(record[n].top.first(CURVE).values) for n in record.layers}
+    areas = area_percent({name: curve_area(one) for name, one in curves.items()})
+    units["auc"] = np.concatenate([areas[name].numpy() for name in record.layers])
+    units.insert(1, "stage", units["layer"].map(stages(record.layers)))
+    return units
+
+
+@cache
+def picture_columns(study) -> pd.DataFrame:
+    """`COLUMNS` of every unit of the convolutions, in the order of `class_columns`.
+
+    Colour index, hue, colour, grey response and response to its own feature are those of
+    `helpers.index`, structure and variance_among those of `helpers.features.crop_numbers`.
+    """
+    shipped = _shipped(study)
+    if shipped is None:
+        return measured_pictures(study)
+    about, tables = shipped
+    layers = convolutions(study.record)
+    numbers = torch.cat([tables[f"features/{name}"] for name in layers]).double().numpy()
+    units = pd.DataFrame(numbers, columns=about["columns"])
+    names = np.array([*about["colors"], "none"], dtype=object)  # -1, the last, is none
+    units["color"] = names[units["color"].astype(int)]
+    return units[list(COLUMNS)]
+
+
+def measured_pictures(study) -> pd.DataFrame:
+    """`picture_columns` made of the images."""
+    _needs_images(study)
+    layers = convolutions(study.record)
+    record, network, images = study.record.keep_layers(layers), study.network, study.images
+    parts = [pd.DataFrame(crop_numbers(record, network, images, name)) for name in layers]
+    units = picture_units(record, network, images, progress=False)
+    return units.join(pd.concat(parts, ignore_index=True))[list(COLUMNS)]
+
+
+def feature_units(study) -> pd.DataFrame:
+    """`class_columns` beside `picture_columns`."""
+    return class_columns(study).join(picture_columns(study))
+
+
+def untrained_features(study) -> pd.DataFrame | None:
+    """`feature_units` of the same architecture before training; None where its features are not known."""
+    twin = studies.untrained_of(study)
+    return None if twin is None else feature_units(twin)
+
+
+@cache
+def untrained_classes(study) -> pd.DataFrame:
+    """layer, stage, unit, n_images and class_index of the units before training; see `untrained_rows`."""
+    twin = studies.untrained_of(study)
+    if twin is not None:
+        return class_columns(twin)[["layer", "stage", "unit", "n_images", "class_index"]]
+    parts = []
+    for name, rows in untrained_rows(study).items():
+        m, n = (rows > 0).sum(1).double(), rows.sum(1).double()
+        index = torch.where(n > 1, (n - m) / (n - 1), torch.nan)
+        columns = {"unit": range(len(rows)), "n_images": n.int(), "class_index": index}
+        parts.append(pd.DataFrame({"layer": name, **columns}))
+    units = pd.concat(parts, ignore_index=True)
+    units.insert(1, "stage", units["layer"].map(stages(units["layer"].unique())))
+    return units
+
+
+@cache
+def first_frequencies(study) -> torch.Tensor:
+    """`spatial_frequency` (U,) of the features of the first convolution."""
+    shipped = _shipped(study)
+    if shipped is not None:
+        return shipped[1]["frequency"]
+    _needs_images(study)
+    layer = convolutions(study.record)[0]
+    found = layer_features(study.record, study.network, study.images, layer)
+    return spatial_frequency(found.pictures, found.valid)
+
+
+@cache
+def image_hues_of(study) -> torch.Tensor:
+    """`image_hues` (360,) of all images of a study, as its network sees them."""
+    shipped = _shipped(study)
+    if shipped is not None and "hues/images" in shipped[1]:
+        return shipped[1]["hues/images"]
+    _needs_images(study)
+    preprocess, total = study.network.preprocess, torch.zeros(360, dtype=torch.float64)
+    show = as_shown(preprocess)
+    for read, batch, _ in batches(study.images, preprocess, range(len(study.images)), _BATCH):
+        if len(read):
+            total += image_hues(show(batch))
+    return total
+
+
+@cache
+def answers_in_grey(study) -> pd.DataFrame:
+    """class_name and `RIGHT` (bool) of each image whose class the network can name.
+
+    Of GoogLeNet on the sample of ImageNet, from the shipped table; else the network answers again.
+    """
+    shipped = _shipped(study)
+    if shipped is not None and "errors/imagenet" in shipped[1]:
+        return shipped_answers("imagenet")
+    _needs_images(study)
+    known = {name: i for i, name in enumerate(study.network.class_names or ())}
+    wanted = np.array([known.get(name, -1) for name in study.images.class_names])
+    if not (wanted >= 0).any():
+        raise CannotTest("the network's classes are not those of the images")
+    wanted = wanted[study.images.classes]
+    right = right_in_grey(study.network, study.images, wanted, _BATCH, progress=False)
+    return _answers(right, np.array(study.images.class_names)[study.images.classes[wanted >= 0]])
+
+
+def shipped_answers(which: str) -> pd.DataFrame:
+    """`answers_in_grey` of GoogLeNet: "imagenet", a photograph of each of 1,000 classes, or "dogs"."""
+    _, tables = load_table("googlenet-features")
+    shown = studies.open_study({"imagenet": "googlenet-imagenet", "dogs": "googlenet"}[which])
+    class_names = np.array(shown.record.class_names)[tables[f"class/{which}"].long()]
+    return _answers(tables[f"errors/{which}"].bool(), class_names)
+
+
+def _answers(right, class_names):
+    return pd.DataFrame(right.numpy(), columns=RIGHT).assign(class_name=class_names)
+
+
+def _needs_images(study):
+    if not (study.has_network and study.has_images):
+        raise CannotTest("this is measured on the images and the network, which are not here")
+
+
+def _shipped(study):
+    """The shipped table of this network on these images, None if there is none."""
+    try:
+        about, tables = load_table(f"{study.name}-features")
+    except SelectivityError:
+        return None
+    recorded = study.record.metadata
+    same = about["images"].get(study.name) == recorded["images"]["digest"]
+    return (about, tables) if same and about["network"] == recorded["network"]["weights"] else None

@@ -1,0 +1,514 @@
+"""The claims of paper 4: neuron features, colour and class selectivity.
+
+The rules were written before they were measured; the shares of selective units in each layer, and how well
+units' hues agree with the images', had been seen. All are on convolutions. *Low* and *high* are the first and
+the last third of them.
+"""
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+
+from helpers.claims.claim import (
+    FAILS,
+    HOLDS,
+    UNDECIDED,
+    CannotTest,
+    Claim,
+    Measurement,
+    above,
+    below,
+)
+from helpers.claims.features import (
+    answers_in_grey,
+    class_columns,
+    feature_units,
+    first_frequencies,
+    image_hues_of,
+    untrained_classes,
+    untrained_features,
+)
+from helpers.claims.trends import (
+    interval,
+    known_mean,
+    low_and_high,
+    low_and_high_layers,
+    together,
+)
+from helpers.find import CLASS_SELECTIVE
+from helpers.selectivity.classes import random_index_share
+from helpers.selectivity.color import opponent, shared_hues, unit_hues
+from helpers.selectivity.intervals import difference, mean
+from helpers.study import untrained_of
+
+HIGHLY_SELECTIVE = 0.8  # for a class, section 4.3
+FINE = 1.5  # cycles in a feature of the first layer: more than an edge or a spot has
+_WITHIN = 15  # degrees of an axis; three axes then cover half of all hues
+# The chromatic ones of the paper's four: the difference of two colours in RGB.
+AXES = {
+    "blue-yellow": ((1, 1, 0), (0, 0, 1)),
+    "orange-cyan": ((1, 0.5, 0), (0, 1, 1)),
+    "cyan-magenta": ((0, 1, 1), (1, 0, 1)),
+}
+_FEWEST = 5  # units that a share of them says anything about
+_CONSIDERABLE = {1: 0.1, 5: 0.05}  # rise of the error; the paper's are .24 and .16
+
+
+def feature_change(study, column: str, written="{:+.2f}".format) -> Measurement:
+    """A column's mean in the high layers minus that in the low ones: it falls."""
+    low, high = low_and_high(feature_units(study), column)
+    value, start, end = interval(difference, high, low)
+    before = untrained_features(study)
+    null = np.nan if before is None else _change(before, column)
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
+    return Measurement(value, start, end, null, below(start, end, 0), words, written)
+
+
+def curves_steeper(study) -> Measurement:
+    """The area of the activation curves falls with depth; lists shorter than 400 images are cut."""
+    low, high = low_and_high(class_columns(study), "auc")
+    value, start, end = interval(difference, high, low)
+    layer = next(iter(study.record.layers))
+    used = min(400, study.record[layer].top.values.shape[1])
+    words = (
+        f"points of area: {low.mean():.0f}% of the network's largest in low layers, {high.mean():.0f}% in "
+        f"high ones, over {used} images; null: before training"
+    )
+    twin = untrained_of(study)
+    null = np.nan if twin is None else _change(class_columns(twin), "auc")
+    return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.0f}".format)
+
+
+def go_together(study, a: str, b: str, rises: bool) -> Measurement:
+    """The rank correlation of two columns within layers."""
+    parts = together(_positive(feature_units(study)), a, b)
+    value, low, high = interval(mean, parts)
+    before = untrained_features(study)
+    null = np.nan if before is None else known_mean(together(_positive(before), a, b))
+    words = f"rank correlation within layers, {len(parts)} units; {_before(before)}"
+    verdict = (above if rises else below)(low, high, 0)
+    return Measurement(value, low, high, null, verdict, words, "{:+.2f}".format)
+
+
+def own_features_drive(study) -> Measurement:
+    """Share of units that answer to their own feature with at least half of their largest response."""
+
+    def driven(table):
+        own = _positive(table)["self_response"].dropna()
+        return (own >= 0.5).to_numpy(float)
+
+    found, before = driven(feature_units(study)), untrained_features(study)
+    value, low, high = interval(mean, found)
+    null = np.nan if before is None else driven(before).mean()
+    words = f"of {len(found)} units; {_before(before)}"
+    return Measurement(value, low, high, null, above(low, high, 0.5), words)
+
+
+def second_stage(study, column: str, rises: bool, written) -> Measurement:
+    """A column's mean in the second stage minus that in the third and fourth."""
+
+    def ends(table):
+        names = list(table["stage"].unique())
+        if len(names) < 4:
+            raise CannotTest(f"the second of four stages is meant; this network has {len(names)}")
+        near = table["stage"].isin(names[2:4])
+        return [
+            table[column][one].dropna().to_numpy(float)
+            for one in (table["stage"] == names[1], near)
+        ]
+
+    def table_of(units):
+        return units.assign(dead=(units["n_images"] == 0).astype(float))
+
+    second, near = ends(table_of(feature_units(study)))
+    value, low, high = interval(difference, second, near)
+    before = untrained_features(study)
+    null = np.nan if before is None else np.subtract(*map(np.mean, ends(table_of(before))))
+    words = (
+        f"{second.mean():.2f} in the second stage, {near.mean():.2f} in the third and fourth; "
+        + _before(before)
+    )
+    verdict = (above if rises else below)(low, high, 0)
+    return Measurement(value, low, high, null, verdict, words, written)
+
+
+def color_share_falls(study) -> Measurement:
+    def shares(table):
+        table = _positive(table)
+        return low_and_high(table.assign(selective=_color_selective(table)), "selective")
+
+    low, high = shares(feature_units(study))
+    value, start, end = interval(difference, high, low)
+    before = untrained_features(study)
+    null = np.nan if before is None else np.subtract(*map(np.mean, shares(before)[::-1]))
+    words = f"{low.mean():.0%} of units in low layers, {high.mean():.0%} in high ones; {_before(before)}"
+    return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.0%}".format)
+
+
+def color_in_first(study) -> Measurement:
+    """The share of colour-selective units in the first layer: more than two fifths."""
+    mine = _color_selective(_first_layer(feature_units(study))).dropna().to_numpy()
+    value, low, high = exact_share(mine)
+    before = untrained_features(study)
+    null = np.nan if before is None else _color_selective(_first_layer(before)).mean()
+    words = f"of {len(mine)} units of the first layer; {_before(before)}"
+    return Measurement(value, low, high, null, above(low, high, 0.4), words)
+
+
+def color_in_deep(study) -> Measurement:
+    """The share of colour-selective units in the high layers: about a quarter."""
+
+    def share(table):
+        table = _positive(table)
+        table = table[table["layer"].isin(low_and_high_layers(table["layer"].unique())[1])]
+        return _color_selective(table).dropna().to_numpy()
+
+    mine, before = share(feature_units(study)), untrained_features(study)
+    value, low, high = interval(mean, mine)
+    null = np.nan if before is None else share(before).mean()
+    words = f"of {len(mine)} units of the high layers; {_before(before)}"
+    return Measurement(value, low, high, null, _within(low, high, 0.15, 0.35), words)
+
+
+def fine_ones_are_grey(study) -> Measurement:
+    """Of the first layer's features that are gratings, the share that is colour-selective."""
+    first = _first_layer(feature_units(study))
+    fine = (first_frequencies(study) >= FINE).numpy()[first["unit"].to_numpy()]
+    selective = _color_selective(first).to_numpy()
+    known = ~np.isnan(selective)
+    if (fine & known).sum() < _FEWEST:
+        raise CannotTest(
+            f"{(fine & known).sum()} features of the first layer have {FINE} cycles or more"
+        )
+    value, low, high = exact_share(selective[fine & known])
+    others = selective[~fine & known]
+    words = (
+        f"of {(fine & known).sum()} features with {FINE} cycles or more in the first layer; null: of the "
+        f"{len(others)} others"
+    )
+    null = others.mean() if len(others) else np.nan
+    return Measurement(value, low, high, null, below(low, high, 0.2), words)
+
+
+def four_axes(study) -> Measurement:
+    """Share of the first layer's colour-selective units near the named axes."""
+    first = _first_layer(feature_units(study))
+    hues = first["hue"][_color_selective(first) == 1].dropna().to_numpy()
+    if len(hues) < _FEWEST:
+        raise CannotTest(f"{len(hues)} units of the first layer are colour-selective")
+    near = np.array([_from_axis(hues, axis_angle(*ends)) <= _WITHIN for ends in AXES.values()])
+    value, low, high = exact_share(near.any(0).astype(float))
+    each = ", ".join(f"{n} {name}" for name, n in zip(AXES, near.sum(1).tolist(), strict=True))
+    words = (
+        f"of {len(hues)} colour-selective units of the first layer lie within {_WITHIN} degrees of an axis: "
+        f"{each}; null: if hues were spread evenly"
+    )
+    verdict = above(low, high, 0.5)
+    if verdict == HOLDS and not near.any(1).all():
+        verdict = FAILS
+    return Measurement(value, low, high, 0.5, verdict, words)
+
+
+def hues_agree(study) -> Measurement:
+    """Do units prefer the hues that the images have? The shared part, against all rotations."""
+    units = _positive(feature_units(study))
+    hues = torch.tensor(units["hue"][_color_selective(units) == 1].dropna().to_numpy())
+    if len(hues) < _FEWEST:
+        raise CannotTest(f"{len(hues)} units are colour-selective")
+    found = shared_hues(unit_hues(hues), image_hues_of(study))
+    words = (
+        f"of the two distributions is shared, {len(hues)} units; null: after a rotation, which reaches as "
+        f"much in {found.p:.0%} of 360"
+    )
+    verdict = HOLDS if found.p < 0.05 else FAILS
+    return Measurement(found.shared, np.nan, np.nan, found.rotated.mean().item(), verdict, words)
+
+
+def grey_errors(study, first: int) -> Measurement:
+    """By how much the share of images rises whose class is not among the first guesses."""
+    answers = answers_in_grey(study)
+    color, grey = (answers[f"top{first} {how}"].to_numpy(float) for how in ("colour", "grey"))
+    value, low, high = interval(mean, color - grey)
+    words = (
+        f"points: top-{first} error {1 - color.mean():.1%} in colour, {1 - grey.mean():.1%} in grey, "
+        f"{len(answers)} images; null: if colour did not matter"
+    )
+    verdict = above(low, high, _CONSIDERABLE[first])
+    return Measurement(value, low, high, 0.0, verdict, words, "{:+.1%}".format)
+
+
+def class_share(study, where: str, over: float, bound: float, more: bool) -> Measurement:
+    """Share of a layer's units with a class index over a bound: `where` is first, last or early."""
+    luck = random_index_share(study.record.counts.tolist(), over)
+    if luck > 0.05:
+        raise CannotTest(
+            f"{luck:.0%} of units that ignore classes exceed {over} with these classes and images"
+        )
+
+    def share(table):
+        table = _positive(table)
+        layers = list(table["layer"].unique())
+        chosen = {
+            "first": layers[:1],
+            "last": _last_stage(table),
+            "early": layers[: len(layers) // 2],
+        }
+        index = table["class_index"][table["layer"].isin(chosen[where])].dropna()
+        return (index > over).to_numpy(float)
+
+    mine = share(class_columns(study))
+    value, low, high = exact_share(mine)
+    try:
+        null = known_mean(share(untrained_classes(study)))
+    except CannotTest:
+        null = np.nan
+    named = {
+        "first": "the first layer",
+        "last": "the last stage",
+        "early": "the first half of the layers",
+    }
+    words = f"of {len(mine)} units of {named[where]} exceed {over}, by luck {luck:.1%}; null: before training"
+    verdict = (above if more else below)(low, high, bound)
+    return Measurement(value, low, high, null, verdict, words, "{:.1%}".format)
+
+
+def class_rises(study) -> Measurement:
+    low, high = low_and_high(class_columns(study), "class_index")
+    value, start, end = interval(difference, high, low)
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
+    try:
+        null = _change(untrained_classes(study), "class_index")
+    except CannotTest:
+        null = np.nan
+    return Measurement(value, start, end, null, above(start, end, 0), words, "{:+.2f}".format)
+
+
+def both(study) -> Measurement:
+    """Share of units that are selective for a colour and for a class; null: if the two were independent."""
+    luck = random_index_share(study.record.counts.tolist(), CLASS_SELECTIVE)
+    if luck > 0.05:
+        raise CannotTest(
+            f"{luck:.0%} of units that ignore classes exceed {CLASS_SELECTIVE} with these classes and images"
+        )
+    table = _positive(feature_units(study))
+    table = table.assign(
+        color_selective=_color_selective(table),
+        class_selective=(table["class_index"] > CLASS_SELECTIVE).astype(float),
+    ).dropna(subset=["color_selective", "class_index"])
+    mine = (table["color_selective"] * table["class_selective"]).to_numpy()
+    value, low, high = interval(mean, mine)
+    layers = table.groupby("layer", sort=False)
+    expected = layers["color_selective"].mean() * layers["class_selective"].mean()
+    null = np.average(expected, weights=layers.size())
+    with_one = (
+        layers.apply(lambda one: (one["color_selective"] * one["class_selective"]).max()) > 0
+    ).sum()
+    words = (
+        f"of {len(mine)} units, in {with_one} of {len(layers)} layers; null: if the two were independent in "
+        "each layer"
+    )
+    return Measurement(value, low, high, null, above(low, high, 0.01), words, "{:.1%}".format)
+
+
+def axis_angle(one, other) -> float:
+    """The axis between two colours in RGB, degrees from 0 up to 180, in the plane of `color.hue`."""
+    pixels = torch.tensor([one, other], dtype=torch.float64)[:, :, None, None]
+    red_green, yellow_blue = (opponent(pixels)[0] - opponent(pixels)[1])[1:, 0, 0]
+    return float(torch.rad2deg(torch.atan2(yellow_blue, red_green)) % 180)
+
+
+def exact_share(found: np.ndarray) -> tuple[float, float, float]:
+    """(value, low, high) of a share of few units: Clopper and Pearson's interval, 95 %."""
+    if not len(found):
+        raise CannotTest("no unit has a number on these images")
+    bounds = binomtest(int(found.sum()), len(found)).proportion_ci()
+    return float(found.mean()), float(bounds.low), float(bounds.high)
+
+
+def _from_axis(degrees, axis):
+    """Degrees between hues and an axis, 0 to 90."""
+    return np.abs((degrees - axis + 90) % 180 - 90)
+
+
+def _before(before) -> str:
+    """What the null of a number on features is."""
+    return "null: before training" if before is not None else "not measured before training"
+
+
+def _positive(table):
+    """Without units that no image excites."""
+    return table[table["n_images"] > 0]
+
+
+def _color_selective(table):
+    """1 or 0, nan for units without an index; by the names, which go before rounding of shipped indexes."""
+    return (table["color"] != "none").astype(float).where(table["color_index"].notna())
+
+
+def _first_layer(table):
+    return _positive(table[table["layer"] == table["layer"].iloc[0]])
+
+
+def _last_stage(table):
+    """The layers of the last stage: GoogLeNet's last block, the world's last convolution."""
+    return table["layer"][table["stage"] == table["stage"].iloc[-1]].unique()
+
+
+def _change(table, column):
+    low, high = low_and_high(table, column)
+    return known_mean(high) - known_mean(low)
+
+
+def _within(low, high, least, most):
+    """The verdict on "between": of an interval inside, outside, or across a bound."""
+    if low > least and high < most:
+        return HOLDS
+    return FAILS if high <= least or low >= most else UNDECIDED
+
+
+_UP = "high layers minus low ones: above zero, with the whole interval"
+_DOWN = "high layers minus low ones: below zero, with the whole interval"
+_BEFORE = "the network before training"
+_IN_WORLD = "the network before training, in the world"
+
+# fmt: off
+CLAIMS = (
+    Claim(
+        "indexes.steeper", "4", "section 2, figure 1",
+        "Units of deeper layers answer strongly to fewer images: their ranked responses fall more steeply.",
+        "area under the curve, " + _DOWN, _IN_WORLD,
+        curves_steeper,
+    ),
+    Claim(
+        "indexes.blur", "4", "section 2, figure 3",
+        "A blurred neuron feature comes from images that differ much from each other.",
+        "structure of features and variance among their crops: rank correlation within layers below zero, "
+        "whole interval",
+        _IN_WORLD,
+        lambda study: go_together(study, "structure", "variance_among", rises=False),
+    ),
+    Claim(
+        "indexes.localist", "4", "sections 2 and 5, a conjecture",
+        "Units with a structured feature are closer to a localist code: they are selective for a class.",
+        "structure and class index: rank correlation within layers above zero, whole interval", _IN_WORLD,
+        lambda study: go_together(study, "structure", "class_index", rises=True),
+    ),
+    Claim(
+        "indexes.own-feature", "4", "section 2, figure 4",
+        "Units answer strongly to their own neuron feature.",
+        "more than half of the units reach half of their largest response, with the whole interval",
+        _IN_WORLD,
+        own_features_drive,
+    ),
+    Claim(
+        "indexes.own-feature-falls", "4", "section 2, figure 4",
+        "They do so less in deeper layers, which are more invariant.",
+        "response to the own feature, " + _DOWN, _IN_WORLD,
+        lambda study: feature_change(study, "self_response"),
+    ),
+    Claim(
+        "indexes.second-layer", "4", "section 2, figure 4",
+        "The second layer answers less to its own features than the third and the fourth.",
+        "second stage minus the next two: below zero, with the whole interval", _IN_WORLD,
+        lambda study: second_stage(study, "self_response", rises=False, written="{:+.2f}".format),
+    ),
+    Claim(
+        "indexes.second-layer-dead", "4", "section 2, figure 4",
+        "One reason is the high number of dead units there.",
+        "share of dead units, second stage minus the next two: above zero, with the whole interval",
+        _IN_WORLD,
+        lambda study: second_stage(study, "dead", rises=True, written="{:+.1%}".format),
+    ),
+    Claim(
+        "indexes.color-first", "4", "section 4.2, figure 8",
+        "Half of the units of the first layer are selective for a colour.",
+        "more than two fifths, with the whole interval", _IN_WORLD,
+        color_in_first,
+    ),
+    Claim(
+        "indexes.color-falls", "4", "sections 4.2 and 5, figure 8",
+        "The share of colour-selective units falls with depth.",
+        "share of units, " + _DOWN, _IN_WORLD,
+        color_share_falls,
+    ),
+    Claim(
+        "indexes.color-deep", "4", "section 4.2, figure 8",
+        "About a quarter of the units of deep layers are still selective for a colour.",
+        "between 15% and 35% of the high layers' units, with the whole interval", _IN_WORLD,
+        color_in_deep,
+    ),
+    Claim(
+        "indexes.grey-gratings", "4", "section 4.2, figure 5",
+        "In the first layer only grey units are selective for spatial frequency.",
+        "less than a fifth of its gratings are colour-selective, with the whole interval",
+        "the other features",
+        fine_ones_are_grey,
+    ),
+    Claim(
+        "indexes.four-axes", "4", "section 4.2, figure 5",
+        "Its units lie on four axes: black-white, blue-yellow, orange-cyan and cyan-magenta.",
+        "more than half of the colour-selective ones lie within 15 degrees of a chromatic one, with the "
+        "whole interval, and each axis has one",
+        "hues spread evenly",
+        four_axes,
+    ),
+    Claim(
+        "indexes.hues-agree", "4", "section 4.2, figure 7",
+        "Units prefer the hues that the images have.",
+        "the two distributions share more than after 95% of all rotations", "rotated hues",
+        hues_agree,
+    ),
+    Claim(
+        "indexes.error-top1", "4", "section 4.2",
+        "Without colour the network errs considerably more: 51% instead of 28% with its first guess.",
+        "the error rises by more than ten percentage points, with the whole interval",
+        "colour does not matter",
+        lambda study: grey_errors(study, 1),
+    ),
+    Claim(
+        "indexes.error-top5", "4", "section 4.2",
+        "And 26% instead of 10% with its first five.",
+        "the error rises by more than five percentage points, with the whole interval",
+        "colour does not matter",
+        lambda study: grey_errors(study, 5),
+    ),
+    Claim(
+        "indexes.class-rises", "4", "sections 4.3 and 5, figure 9",
+        "Selectivity for a class rises with depth.",
+        "class index, " + _UP, _BEFORE,
+        class_rises,
+    ),
+    Claim(
+        "indexes.class-not-first", "4", "section 4.3, figure 9",
+        "There is no selectivity for a class in shallow layers.",
+        "less than a tenth of the first layer's units exceed 0.6, with the whole interval", _BEFORE,
+        lambda study: class_share(study, "first", CLASS_SELECTIVE, 0.1, more=False),
+    ),
+    Claim(
+        "indexes.class-last", "4", "section 4.3, figure 9",
+        "More than half of the last layer's units have a class index above 0.6.",
+        "more than half, with the whole interval", _BEFORE,
+        lambda study: class_share(study, "last", CLASS_SELECTIVE, 0.5, more=True),
+    ),
+    Claim(
+        "indexes.class-last-high", "4", "section 4.3, figure 9",
+        "A fifth of them have one above 0.8.",
+        "more than a tenth, with the whole interval", _BEFORE,
+        lambda study: class_share(study, "last", HIGHLY_SELECTIVE, 0.1, more=True),
+    ),
+    Claim(
+        "indexes.class-early", "4", "section 1",
+        "Units are highly selective for a class long before the fully connected layers.",
+        "in the first half of the layers more than one unit in a hundred exceeds 0.8, with the whole "
+        "interval",
+        _BEFORE,
+        lambda study: class_share(study, "early", HIGHLY_SELECTIVE, 0.01, more=True),
+    ),
+    Claim(
+        "indexes.both", "4", "section 4.3, figure 11",
+        "There are units selective for a colour and for a class.",
+        "more than one in a hundred, with the whole interval", "the two independent in each layer",
+        both,
+    ),
+)
+# fmt: on

@@ -12,20 +12,19 @@ to seek neurons by indexes of their selectivity.
 import difflib
 import re
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import pandas as pd
 
-from helpers.claims.depth import convolutions
+from helpers.claims.claim import CannotTest
+from helpers.claims.features import class_columns, feature_units
 from helpers.errors import SelectivityError
-from helpers.index import picture_units
 from helpers.ontology import Ontology, ontology_of
-from helpers.selectivity.classes import class_units
+from helpers.selectivity.classes import CLASS_SELECTIVE
 from helpers.selectivity.color import BASIC_TERMS, COLOR_SELECTIVE
 
 _SHOWN = 12  # values in a message
 _WORDS = 6  # of the longest name: "yellow lady's slipper" has three
-CLASS_SELECTIVE = 0.6  # paper 4, section 4.3
 _PROPERTIES = {
     "class selective": ("class_index", f">{CLASS_SELECTIVE}"),
     "color selective": ("color_index", f">={COLOR_SELECTIVE}"),
@@ -87,18 +86,16 @@ def find(units, words: str | None = None, *, ontology: Ontology | None = None, *
     return units[met].reset_index(drop=True)
 
 
-@cache
 def unit_table(study) -> pd.DataFrame:
-    """What there is to seek in a study: `class_units` of its convolutions with nodes, and their colours.
+    """What there is to seek in a study: classes and colours of the units of its convolutions.
 
-    Colours need the network and its images; without them their columns are missing. Made once a study.
+    `helpers.claims.features` has the columns. Those on pictures are missing where no table of them is
+    shipped and network or images are not here.
     """
-    record = study.record.keep_layers(convolutions(study.record))
-    ontology = ontology_of(record.class_names).without_repeats()
-    units = class_units(record, ontology)
-    if study.has_network and study.has_images:
-        units = units.join(picture_units(record, study.network, study.images))
-    return units
+    try:
+        return feature_units(study)
+    except CannotTest:
+        return class_columns(study)
 
 
 class _Seek:

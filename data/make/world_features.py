@@ -8,6 +8,8 @@ Writes data/tables/STUDY-features.safetensors for the studies world and worldnet
                       `helpers.claims.features.picture_columns`, colours as in googlenet_features.py
     frequency         (U,) `spatial_frequency` of the features of the first layer
     hues/images       (360,) float64: `image_hues` of the evaluation pictures
+    errors/world      (5760, 4) uint8: whether the trained network is right on each of them, in colour and in
+                      grey (`helpers.replay.RIGHT`), and in class/world (5760,) int16 their classes
 
 A minute and a half on one core. Readers have not got it: the chapter would spend most of its time here.
 """
@@ -19,6 +21,7 @@ from helpers.claims.depth import convolutions
 from helpers.claims.features import first_frequencies, image_hues_of, measured_pictures
 from helpers.paths import data_path
 from helpers.record.store import write_tensors
+from helpers.replay import right_in_grey
 from helpers.selectivity.color import BASIC_TERMS
 from helpers.tables import FORMAT
 
@@ -41,6 +44,10 @@ def main():
         }
         tensors["frequency"] = first_frequencies(study)
         tensors["hues/images"] = image_hues_of(study)
+        if name == "world":
+            right = right_in_grey(study.network, study.images, study.images.classes, progress=False)
+            tensors["errors/world"] = right.to(torch.uint8)
+            tensors["class/world"] = torch.tensor(study.images.classes, dtype=torch.int16)
         about = {
             "format": FORMAT,
             "columns": list(units),

@@ -42,6 +42,12 @@ from helpers.tables import load_table
 COLUMNS = (*OF_PICTURES, "structure", "variance_among")
 CURVE = 400  # images, paper 4, figure 1
 _BATCH = 128
+# What errors are of: the table of which study, and the study whose classes they are.
+_ANSWERS = {
+    "world": ("world", "world"),
+    "imagenet": ("googlenet", "googlenet-imagenet"),
+    "dogs": ("googlenet", "googlenet"),
+}
 
 
 @cache
@@ -146,11 +152,10 @@ def image_hues_of(study) -> torch.Tensor:
 def answers_in_grey(study) -> pd.DataFrame:
     """class_name and `RIGHT` (bool) of each image whose class the network can name.
 
-    Of GoogLeNet on the sample of ImageNet, from the shipped table; else the network answers again.
+    Of the world and of GoogLeNet (on the sample of ImageNet) from the shipped table, else by the network.
     """
-    shipped = _shipped(study)
-    if shipped is not None and "errors/imagenet" in shipped[1]:
-        return shipped_answers("imagenet")
+    if _shipped(study) is not None and study.name in ("world", "googlenet"):
+        return shipped_answers("imagenet" if study.name == "googlenet" else "world")
     _needs_images(study)
     known = {name: i for i, name in enumerate(study.network.class_names or ())}
     wanted = np.array([known.get(name, -1) for name in study.images.class_names])
@@ -162,11 +167,14 @@ def answers_in_grey(study) -> pd.DataFrame:
 
 
 def shipped_answers(which: str) -> pd.DataFrame:
-    """`answers_in_grey` of GoogLeNet: "imagenet", a photograph of each of 1,000 classes, or "dogs"."""
-    _, tables = load_table("googlenet-features")
-    shown = studies.open_study({"imagenet": "googlenet-imagenet", "dogs": "googlenet"}[which])
-    class_names = np.array(shown.record.class_names)[tables[f"class/{which}"].long()]
-    return _answers(tables[f"errors/{which}"].bool(), class_names)
+    """`answers_in_grey` from the shipped tables.
+
+    which: "world"; or, of GoogLeNet, "imagenet", a photograph of each of 1,000 classes, or "dogs".
+    """
+    table, shown = _ANSWERS[which]
+    tables = load_table(f"{table}-features")[1]
+    class_names = np.array(studies.open_study(shown).record.class_names)
+    return _answers(tables[f"errors/{which}"].bool(), class_names[tables[f"class/{which}"].long()])
 
 
 def _answers(right, class_names):

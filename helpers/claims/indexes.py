@@ -35,8 +35,7 @@ from helpers.claims.trends import (
     low_and_high_layers,
     together,
 )
-from helpers.find import CLASS_SELECTIVE
-from helpers.selectivity.classes import random_index_share
+from helpers.selectivity.classes import CLASS_SELECTIVE, random_index_share
 from helpers.selectivity.color import opponent, shared_hues, unit_hues
 from helpers.selectivity.intervals import difference, mean
 from helpers.study import untrained_of

@@ -21,6 +21,7 @@ import torch
 from helpers.selectivity.facets import merged_counts, most_concentrated_row, random_rows
 
 FIRST = 100  # images of a unit that are counted, section 4.3
+CLASS_SELECTIVE = 0.6  # section 4.3
 _TOLERANCE = 1e-6  # of a share: no image in 100 weighs so little, and sums in float32 err by less
 
 

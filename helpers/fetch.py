@@ -131,7 +131,8 @@ def _convert(source: Source, goal: Path, file: Path) -> str:
     if source.kind == "caffejs":
         state = _get_caffejs(source.url, shapes, file)
     else:
-        state = state_for(shapes, read_caffemodel(download(source.url, file, source.checksum)))
+        download(source.url, file, source.checksum)
+        state = state_for(shapes, read_caffemodel(file), file)
     part = goal.with_name(f"{goal.stem}.converting.safetensors")
     goal.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, part, metadata={"source": source.url})

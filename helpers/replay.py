@@ -120,6 +120,8 @@ def right_in_grey(
     could not be read counts as wrong. The experiment of paper 4, section 4.2.
     """
     wanted = np.asarray(wanted)
+    if len(wanted) != len(images):
+        raise ValueError(f"{len(wanted)} answers for {len(images)} images")
     shown = np.flatnonzero(wanted >= 0)
     show, take = as_shown(network.preprocess), as_input(network)
     device = usable_device(device)
@@ -133,7 +135,7 @@ def right_in_grey(
                 if not len(read):
                     continue
                 grey = take(show(batch).mean(1, keepdim=True).expand(-1, 3, -1, -1))
-                answers = torch.from_numpy(wanted[read])[:, None]
+                answers = torch.from_numpy(wanted[read.numpy()])[:, None]
                 for column, inputs in ((0, batch), (2, grey)):
                     inputs = inputs.to(device, memory_format=torch.channels_last)
                     scores = module(inputs).float().cpu()

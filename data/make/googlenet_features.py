@@ -13,6 +13,7 @@ and no picture:
                       feature that shows anything. nan as those functions give it
     frequency         (64,) `spatial_frequency` of the features of the first layer
     hues/images       (360,) float64: `image_hues` of the 3,800 photographs, as the network sees them
+    index/images      (3800,) float16: `color_selectivity` of each of them
     errors/imagenet   (1000, 4) uint8: whether GoogLeNet is right on each photograph of `googlenet-imagenet`:
                       first guess and first five, in colour and in grey (`helpers.replay.RIGHT`)
     errors/dogs       (1800, 4) uint8: the same on the photographs of dog breeds of `googlenet`
@@ -119,14 +120,16 @@ def grey_responses(study):
     }
 
 
-def hues_of(study):
-    """`image_hues` of all images of a study, as its network sees them."""
-    preprocess, total = study.network.preprocess, torch.zeros(360, dtype=torch.float64)
+def colors_of_images(study):
+    """`image_hues` of all images of a study together, and `color_selectivity` of each."""
+    preprocess, hues, indexes = study.network.preprocess, 0, []
     show = as_shown(preprocess)
     for _, batch, unreadable in batches(study.images, preprocess, range(len(study.images)), _BATCH):
         assert not unreadable
-        total += image_hues(show(batch))
-    return {"hues": total}
+        shown = show(batch)
+        hues = hues + image_hues(shown)
+        indexes.append(color_selectivity(shown, torch.zeros(shown[:, 0].shape)).half())
+    return {"hues/images": hues, "index/images": torch.cat(indexes)}
 
 
 def errors(study, sample):
@@ -169,7 +172,7 @@ def main():
         columns = kept(parts, layer, partial(layer_columns, near, layer))["features"]
         tensors[f"features/{layer}"] = with_grey(columns, grey[layer])
     tensors |= kept(parts, "frequency", partial(first_frequency, near))
-    tensors["hues/images"] = kept(parts, "hues", partial(hues_of, near))["hues"]
+    tensors |= kept(parts, "images", partial(colors_of_images, near))
     tensors |= kept(parts, "answers", partial(errors, near, sample))
     about = {
         "format": FORMAT,

@@ -8,6 +8,7 @@ Writes data/tables/STUDY-features.safetensors for the studies world and worldnet
                       `helpers.claims.features.picture_columns`, colours as in googlenet_features.py
     frequency         (U,) `spatial_frequency` of the features of the first layer
     hues/images       (360,) float64: `image_hues` of the evaluation pictures
+    index/images      (5760,) float16: `color_selectivity` of each of them
     errors/world      (5760, 4) uint8: whether the trained network is right on each of them, in colour and in
                       grey (`helpers.replay.RIGHT`), and in class/world (5760,) int16 their classes
 
@@ -18,7 +19,12 @@ import torch
 
 from helpers import open_study
 from helpers.claims.depth import convolutions
-from helpers.claims.features import first_frequencies, image_hues_of, measured_pictures
+from helpers.claims.features import (
+    first_frequencies,
+    image_hues_of,
+    image_indexes_of,
+    measured_pictures,
+)
 from helpers.paths import data_path
 from helpers.record.store import write_tensors
 from helpers.replay import right_in_grey
@@ -44,6 +50,7 @@ def main():
         }
         tensors["frequency"] = first_frequencies(study)
         tensors["hues/images"] = image_hues_of(study)
+        tensors["index/images"] = image_indexes_of(study).half()
         if name == "world":
             right = right_in_grey(study.network, study.images, study.images.classes, progress=False)
             tensors["errors/world"] = right.to(torch.uint8)

@@ -4,7 +4,7 @@
     picture_columns(study)  what the pictures of the same units show, in the same order
     feature_units(study)    both; the control is the network before training: `untrained_...`
     first_frequencies(study)  how fine the features of the first convolution are
-    image_hues_of(study)    how much of each hue is in its images
+    image_hues_of(study)    how much of each hue is in its images; image_indexes_of: and how much colour
     answers_in_grey(study)  on which images its network is right, in colour and in grey
 
 Numbers on pictures come from the shipped table of a study where there is one, else from its images. What a
@@ -29,7 +29,7 @@ from helpers.record.images import batches
 from helpers.record.patches import as_shown
 from helpers.replay import RIGHT, right_in_grey
 from helpers.selectivity.classes import class_units
-from helpers.selectivity.color import image_hues
+from helpers.selectivity.color import color_selectivity, image_hues
 from helpers.selectivity.feature import (
     activation_curve,
     area_percent,
@@ -58,6 +58,8 @@ def class_columns(study) -> pd.DataFrame:
         raise CannotTest("the record holds no convolutions")
     units = class_units(record, ontology_of(record.class_names).without_repeats())
     curves = {n: activation_curve(record[n].top.first(CURVE).values) for n in record.layers}
+    if not any((one > 0).any() for one in curves.values()):
+        raise CannotTest("no unit of the convolutions has a positive response")
     areas = area_percent({name: curve_area(one) for name, one in curves.items()})
     units["auc"] = np.concatenate([areas[name].numpy() for name in record.layers])
     units.insert(1, "stage", units["layer"].map(stages(record.layers)))
@@ -124,11 +126,10 @@ def untrained_classes(study) -> pd.DataFrame:
 @cache
 def first_frequencies(study) -> torch.Tensor:
     """`spatial_frequency` (U,) of the features of the first convolution."""
-    shipped = _shipped(study)
-    if shipped is not None:
+    shipped, layer = _shipped(study), convolutions(study.record)[0]
+    if shipped is not None and shipped[0]["layers"][0] == layer:
         return shipped[1]["frequency"]
     _needs_images(study)
-    layer = convolutions(study.record)[0]
     found = layer_features(study.record, study.network, study.images, layer)
     return spatial_frequency(found.pictures, found.valid)
 
@@ -136,16 +137,29 @@ def first_frequencies(study) -> torch.Tensor:
 @cache
 def image_hues_of(study) -> torch.Tensor:
     """`image_hues` (360,) of all images of a study, as its network sees them."""
+    return _of_images(study, "hues/images", image_hues).reshape(-1, 360).sum(0)
+
+
+@cache
+def image_indexes_of(study) -> torch.Tensor:
+    """`color_selectivity` (N,) of single images of a study, as its network sees them."""
+
+    def index_of(images):
+        return color_selectivity(images, torch.zeros(images[:, 0].shape))
+
+    return _of_images(study, "index/images", index_of).double()
+
+
+def _of_images(study, key, measure):
+    """What a function gives for batches of the images, one after the other, or the shipped table has."""
     shipped = _shipped(study)
-    if shipped is not None and "hues/images" in shipped[1]:
-        return shipped[1]["hues/images"]
+    if shipped is not None and key in shipped[1]:
+        return shipped[1][key]
     _needs_images(study)
-    preprocess, total = study.network.preprocess, torch.zeros(360, dtype=torch.float64)
+    preprocess, images = study.network.preprocess, study.images
     show = as_shown(preprocess)
-    for read, batch, _ in batches(study.images, preprocess, range(len(study.images)), _BATCH):
-        if len(read):
-            total += image_hues(show(batch))
-    return total
+    found = batches(images, preprocess, range(len(images)), _BATCH)
+    return torch.cat([measure(show(batch)) for read, batch, _ in found if len(read)])
 
 
 @cache

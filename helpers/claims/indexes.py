@@ -32,10 +32,14 @@ from helpers.claims.trends import (
     interval,
     known_mean,
     low_and_high,
-    low_and_high_layers,
     together,
 )
-from helpers.selectivity.classes import CLASS_SELECTIVE, random_index_share
+from helpers.selectivity.classes import (
+    CLASS_SELECTIVE,
+    FIRST,
+    largest_class_selectivity,
+    random_index_share,
+)
 from helpers.selectivity.color import opponent, shared_hues, unit_hues
 from helpers.selectivity.intervals import difference, mean
 from helpers.study import untrained_of
@@ -49,18 +53,19 @@ AXES = {
     "orange-cyan": ((1, 0.5, 0), (0, 1, 1)),
     "cyan-magenta": ((0, 1, 1), (1, 0, 1)),
 }
+_MOST_LUCK = 0.05  # more units over a bound by luck: the bound says nothing
 _FEWEST = 5  # units that a share of them says anything about
 _CONSIDERABLE = {1: 0.1, 5: 0.05}  # rise of the error; the paper's are .24 and .16
 
 
-def feature_change(study, column: str, written="{:+.2f}".format) -> Measurement:
-    """A column's mean in the high layers minus that in the low ones: it falls."""
-    low, high = low_and_high(feature_units(study), column)
+def own_response_falls(study) -> Measurement:
+    """The response to the own feature: its mean in the high layers minus that in the low ones."""
+    low, high = low_and_high(feature_units(study), "self_response")
     value, start, end = interval(difference, high, low)
     before = untrained_features(study)
-    null = np.nan if before is None else _change(before, column)
+    null = np.nan if before is None else _change(before, "self_response")
     words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
-    return Measurement(value, start, end, null, below(start, end, 0), words, written)
+    return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.2f}".format)
 
 
 def curves_steeper(study) -> Measurement:
@@ -71,9 +76,10 @@ def curves_steeper(study) -> Measurement:
     used = min(400, study.record[layer].top.values.shape[1])
     words = (
         f"points of area: {low.mean():.0f}% of the network's largest in low layers, {high.mean():.0f}% in "
-        f"high ones, over {used} images; null: before training"
+        f"high ones, over {used} images; "
     )
     twin = untrained_of(study)
+    words += _before(twin)
     null = np.nan if twin is None else _change(class_columns(twin), "auc")
     return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.0f}".format)
 
@@ -97,8 +103,8 @@ def own_features_drive(study) -> Measurement:
         return (own >= 0.5).to_numpy(float)
 
     found, before = driven(feature_units(study)), untrained_features(study)
-    value, low, high = interval(mean, found)
-    null = np.nan if before is None else driven(before).mean()
+    value, low, high = exact_share(found)
+    null = np.nan if before is None else known_mean(driven(before))
     words = f"of {len(found)} units; {_before(before)}"
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
 
@@ -122,7 +128,7 @@ def second_stage(study, column: str, rises: bool, written) -> Measurement:
     second, near = ends(table_of(feature_units(study)))
     value, low, high = interval(difference, second, near)
     before = untrained_features(study)
-    null = np.nan if before is None else np.subtract(*map(np.mean, ends(table_of(before))))
+    null = np.nan if before is None else _rise(*ends(table_of(before))[::-1])
     words = (
         f"{second.mean():.2f} in the second stage, {near.mean():.2f} in the third and fourth; "
         + _before(before)
@@ -132,14 +138,10 @@ def second_stage(study, column: str, rises: bool, written) -> Measurement:
 
 
 def color_share_falls(study) -> Measurement:
-    def shares(table):
-        table = _positive(table)
-        return low_and_high(table.assign(selective=_color_selective(table)), "selective")
-
-    low, high = shares(feature_units(study))
+    low, high = _selective_low_and_high(feature_units(study))
     value, start, end = interval(difference, high, low)
     before = untrained_features(study)
-    null = np.nan if before is None else np.subtract(*map(np.mean, shares(before)[::-1]))
+    null = np.nan if before is None else _rise(*_selective_low_and_high(before))
     words = f"{low.mean():.0%} of units in low layers, {high.mean():.0%} in high ones; {_before(before)}"
     return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.0%}".format)
 
@@ -149,22 +151,19 @@ def color_in_first(study) -> Measurement:
     mine = _color_selective(_first_layer(feature_units(study))).dropna().to_numpy()
     value, low, high = exact_share(mine)
     before = untrained_features(study)
-    null = np.nan if before is None else _color_selective(_first_layer(before)).mean()
+    null = (
+        np.nan if before is None else known_mean(_color_selective(_first_layer(before)).to_numpy())
+    )
     words = f"of {len(mine)} units of the first layer; {_before(before)}"
     return Measurement(value, low, high, null, above(low, high, 0.4), words)
 
 
 def color_in_deep(study) -> Measurement:
     """The share of colour-selective units in the high layers: about a quarter."""
-
-    def share(table):
-        table = _positive(table)
-        table = table[table["layer"].isin(low_and_high_layers(table["layer"].unique())[1])]
-        return _color_selective(table).dropna().to_numpy()
-
-    mine, before = share(feature_units(study)), untrained_features(study)
-    value, low, high = interval(mean, mine)
-    null = np.nan if before is None else share(before).mean()
+    mine = _selective_low_and_high(feature_units(study))[1]
+    value, low, high = exact_share(mine)
+    before = untrained_features(study)
+    null = np.nan if before is None else known_mean(_selective_low_and_high(before)[1])
     words = f"of {len(mine)} units of the high layers; {_before(before)}"
     return Measurement(value, low, high, null, _within(low, high, 0.15, 0.35), words)
 
@@ -214,7 +213,10 @@ def hues_agree(study) -> Measurement:
     hues = torch.tensor(units["hue"][_color_selective(units) == 1].dropna().to_numpy())
     if len(hues) < _FEWEST:
         raise CannotTest(f"{len(hues)} units are colour-selective")
-    found = shared_hues(unit_hues(hues), image_hues_of(study))
+    of_images = image_hues_of(study)
+    if not of_images.sum() > 0:
+        raise CannotTest("the images have no colour")
+    found = shared_hues(unit_hues(hues), of_images)
     words = (
         f"of the two distributions is shared, {len(hues)} units; null: after a rotation, which reaches as "
         f"much in {found.p:.0%} of 360"
@@ -238,14 +240,9 @@ def grey_errors(study, first: int) -> Measurement:
 
 def class_share(study, where: str, over: float, bound: float, more: bool) -> Measurement:
     """Share of a layer's units with a class index over a bound: `where` is first, last or early."""
-    luck = random_index_share(study.record.counts.tolist(), over)
-    if luck > 0.05:
-        raise CannotTest(
-            f"{luck:.0%} of units that ignore classes exceed {over} with these classes and images"
-        )
+    luck = _luck(study, over)
 
     def share(table):
-        table = _positive(table)
         layers = list(table["layer"].unique())
         chosen = {
             "first": layers[:1],
@@ -257,45 +254,39 @@ def class_share(study, where: str, over: float, bound: float, more: bool) -> Mea
 
     mine = share(class_columns(study))
     value, low, high = exact_share(mine)
-    try:
-        null = known_mean(share(untrained_classes(study)))
-    except CannotTest:
-        null = np.nan
+    before = _untrained_classes(study)
+    null = np.nan if before is None else known_mean(share(before))
     named = {
         "first": "the first layer",
         "last": "the last stage",
         "early": "the first half of the layers",
     }
-    words = f"of {len(mine)} units of {named[where]} exceed {over}, by luck {luck:.1%}; null: before training"
+    words = f"of {len(mine)} units of {named[where]} exceed {over}, by luck {luck:.1%}; {_before(before)}"
     verdict = (above if more else below)(low, high, bound)
     return Measurement(value, low, high, null, verdict, words, "{:.1%}".format)
 
 
 def class_rises(study) -> Measurement:
+    if study.record.counts.max() < 2 or len(study.record.class_names) < 2:
+        raise CannotTest("the index is the same for all units: one image a class, or one class")
     low, high = low_and_high(class_columns(study), "class_index")
     value, start, end = interval(difference, high, low)
-    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
-    try:
-        null = _change(untrained_classes(study), "class_index")
-    except CannotTest:
-        null = np.nan
+    before = _untrained_classes(study)
+    null = np.nan if before is None else _change(before, "class_index")
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
     return Measurement(value, start, end, null, above(start, end, 0), words, "{:+.2f}".format)
 
 
 def both(study) -> Measurement:
     """Share of units that are selective for a colour and for a class; null: if the two were independent."""
-    luck = random_index_share(study.record.counts.tolist(), CLASS_SELECTIVE)
-    if luck > 0.05:
-        raise CannotTest(
-            f"{luck:.0%} of units that ignore classes exceed {CLASS_SELECTIVE} with these classes and images"
-        )
+    _luck(study, CLASS_SELECTIVE)
     table = _positive(feature_units(study))
     table = table.assign(
         color_selective=_color_selective(table),
         class_selective=(table["class_index"] > CLASS_SELECTIVE).astype(float),
     ).dropna(subset=["color_selective", "class_index"])
     mine = (table["color_selective"] * table["class_selective"]).to_numpy()
-    value, low, high = interval(mean, mine)
+    value, low, high = exact_share(mine)
     layers = table.groupby("layer", sort=False)
     expected = layers["color_selective"].mean() * layers["class_selective"].mean()
     null = np.average(expected, weights=layers.size())
@@ -309,6 +300,20 @@ def both(study) -> Measurement:
     return Measurement(value, low, high, null, above(low, high, 0.01), words, "{:.1%}".format)
 
 
+def _luck(study, over: float) -> float:
+    """The share of units with a class index over a bound if they ignored classes; CannotTest if large."""
+    sizes = study.record.counts.tolist()
+    n = min(FIRST, sum(sizes))
+    if n < 2 or largest_class_selectivity(sizes, n) <= over:
+        raise CannotTest(f"no unit can exceed {over} with at most {max(sizes)} images of a class")
+    luck = random_index_share(sizes, over, n)
+    if luck > _MOST_LUCK:
+        raise CannotTest(
+            f"{luck:.0%} of units that ignore classes exceed {over} with these classes and images"
+        )
+    return luck
+
+
 def axis_angle(one, other) -> float:
     """The axis between two colours in RGB, degrees from 0 up to 180, in the plane of `color.hue`."""
     pixels = torch.tensor([one, other], dtype=torch.float64)[:, :, None, None]
@@ -317,7 +322,10 @@ def axis_angle(one, other) -> float:
 
 
 def exact_share(found: np.ndarray) -> tuple[float, float, float]:
-    """(value, low, high) of a share of few units: Clopper and Pearson's interval, 95 %."""
+    """(value, low, high) of a share of units (n,) of 0 and 1: Clopper and Pearson's interval, 95 %.
+
+    Drawing units again gives no interval where none, or all, of them count.
+    """
     if not len(found):
         raise CannotTest("no unit has a number on these images")
     bounds = binomtest(int(found.sum()), len(found)).proportion_ci()
@@ -327,6 +335,14 @@ def exact_share(found: np.ndarray) -> tuple[float, float, float]:
 def _from_axis(degrees, axis):
     """Degrees between hues and an axis, 0 to 90."""
     return np.abs((degrees - axis + 90) % 180 - 90)
+
+
+def _untrained_classes(study):
+    """`untrained_classes`, or None where they are not known."""
+    try:
+        return untrained_classes(study)
+    except CannotTest:
+        return None
 
 
 def _before(before) -> str:
@@ -353,8 +369,15 @@ def _last_stage(table):
     return table["layer"][table["stage"] == table["stage"].iloc[-1]].unique()
 
 
+def _selective_low_and_high(table):
+    return low_and_high(table.assign(selective=_color_selective(table)), "selective")
+
+
 def _change(table, column):
-    low, high = low_and_high(table, column)
+    return _rise(*low_and_high(table, column))
+
+
+def _rise(low, high):
     return known_mean(high) - known_mean(low)
 
 
@@ -403,7 +426,7 @@ CLAIMS = (
         "indexes.own-feature-falls", "4", "section 2, figure 4",
         "They do so less in deeper layers, which are more invariant.",
         "response to the own feature, " + _DOWN, _IN_WORLD,
-        lambda study: feature_change(study, "self_response"),
+        own_response_falls,
     ),
     Claim(
         "indexes.second-layer", "4", "section 2, figure 4",

@@ -32,6 +32,7 @@ from helpers.figures.facets import (
 )
 from helpers.figures.features import (
     activation_curves,
+    binned,
     degree_bars,
     feature_gallery,
     hue_colours,
@@ -49,6 +50,7 @@ from helpers.figures.style import number, readable
 __all__ = [
     "activation_curves",
     "activation_map",
+    "binned",
     "binned_scatter",
     "class_bars",
     "complexity_chart",

@@ -145,6 +145,19 @@ def feature_gallery(units: dict, *, columns=4, patch_columns=5, into=None):
     return figure
 
 
+def binned(units: pd.DataFrame, column: str, ends, by: str = "stage") -> pd.DataFrame:
+    """Shares of each layer's units whose index lies from one end up to the next, for `degree_bars`.
+
+    units: one row a unit; ends: lower ends, rising; below the first counts as the first. nan are in no bin.
+    """
+    place = np.searchsorted(np.asarray(ends), units[column].to_numpy(float), side="right") - 1
+    place = pd.Series(place.clip(min=0), index=units.index).where(units[column].notna())
+    groups = place.groupby(units[by], sort=False)
+    return pd.DataFrame(
+        {end: groups.agg(lambda one, i=i: (one == i).mean()) for i, end in enumerate(ends)}
+    )
+
+
 @styled
 def degree_bars(
     table: pd.DataFrame, *, measure: str, colours="warm", cutoff=None, chance=None, control=None,

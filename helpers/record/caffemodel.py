@@ -39,19 +39,26 @@ def read_caffemodel(path: Path) -> dict[str, list[np.ndarray]]:
                 if blobs:
                     layers[name] = blobs
     except (IndexError, ValueError, UnicodeDecodeError) as error:
-        raise SelectivityError(f"{path} is no readable Caffe model: {error}") from error
+        problem = f"{path} is no readable Caffe model ({error}): delete it and get it again"
+        raise SelectivityError(problem) from error
     if not layers:
-        raise SelectivityError(f"{path} holds no Caffe layers with parameters")
+        raise SelectivityError(
+            f"{path} holds no Caffe layers with parameters: delete it and get it again"
+        )
     return layers
 
 
 def state_for(
-    shapes: Mapping[str, tuple[int, ...]], layers: Mapping[str, list[np.ndarray]]
+    shapes: Mapping[str, tuple[int, ...]],
+    layers: Mapping[str, list[np.ndarray]],
+    source: str | Path,
 ) -> dict[str, np.ndarray]:
     """Name a Caffe model's blobs as a PyTorch module's state dict; layers the module has not are left out.
 
     shapes: the module's own names (`inception_4c.5x5.weight`) and shapes. `/` in a Caffe name is written `.`.
-    Raises SelectivityError naming what is missing or of another size.
+    No value moves: Caffe, too, correlates without turning the filter round, keeps filters as (output, input,
+    row, column), and lets a fully connected layer read (channel, row, column). Raises SelectivityError
+    naming `source` and what is missing or of another size.
     """
     dotted = {name.replace("/", "."): blobs for name, blobs in layers.items()}
     state = {}
@@ -60,7 +67,10 @@ def state_for(
         blobs = dict(zip(("weight", "bias"), dotted.get(layer, []), strict=False))
         if kind not in blobs or blobs[kind].size != np.prod(shape):
             found = f"of {blobs[kind].size} numbers" if kind in blobs else "missing"
-            raise SelectivityError(f"Caffe layer {layer}: its {kind} is {found}, expected {shape}")
+            raise SelectivityError(
+                f"{source} does not fit this network; Caffe layer {layer}: its {kind} is {found}, "
+                f"expected {shape}: give weights of this architecture"
+            )
         state[key] = blobs[kind].reshape(shape)
     return state
 

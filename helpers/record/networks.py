@@ -106,10 +106,10 @@ def load_network(name: str, weights: str | Path | None = None) -> Network:
 
     name: "worldnet-fine" and its siblings (shipped), "googlenet" (BVLC), "vgg_m", "vgg_f", "vgg_s",
     "timm:MODEL" or "torchvision:MODEL". weights: None for the ones published under that name; a local
-    .safetensors or .pth file; "URL#sha256=HEX"; or "random", initialised with a fixed seed, which downloads
-    nothing (not for the shipped networks: their control is "worldnet-untrained"). Raises SelectivityError: an
-    unknown name (with near ones), weights that are missing (with the command that gets them), damaged, not
-    finite, or of another architecture.
+    .safetensors or .pth file, or for Caffe's networks a .caffemodel; "URL#sha256=HEX"; or "random",
+    initialised with a fixed seed, which downloads nothing (not for the shipped networks: their control is
+    "worldnet-untrained"). Raises SelectivityError: an unknown name (with near ones), weights that are missing
+    (with the command that gets them), damaged, not finite, or of another architecture.
     """
     library, colon, model = name.partition(":")
     if colon and library in _LIBRARIES:
@@ -177,7 +177,8 @@ def _build(build: Callable[[], nn.Module], weights: str | Path) -> nn.Module:
         module = build()
     if str(weights) != "random":
         path = resolve(weights)
-        fit(module, load_state(path), path)
+        shapes = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+        fit(module, load_state(path, shapes), path)
     return module
 
 
@@ -188,7 +189,10 @@ def _network_of_pixels(name, module, settings, class_names) -> Network:
 
 
 def _imagenet_classes() -> list[str]:
-    """ImageNet's 1,000 class names in the order of their WordNet ids, which every network here shares."""
+    """ImageNet's 1,000 class names in the order of their WordNet ids, which every network here shares.
+
+    VGG-F/M/S, too, in the Caffe files fetched here; their authors' other release has another order.
+    """
     return models.ResNet18_Weights.DEFAULT.meta["categories"]
 
 

@@ -26,6 +26,7 @@ from tqdm.auto import tqdm
 
 from helpers.errors import SelectivityError
 from helpers.paths import cache_home
+from helpers.record.caffemodel import read_caffemodel, state_for
 
 PART = ".part"  # ending of a file that is not whole yet
 TIMEOUT = 30  # seconds without a byte before a connection counts as lost
@@ -42,7 +43,9 @@ def resolve(weights: str | Path) -> Path:
     if "://" not in str(weights):
         path = Path(weights).expanduser()
         if not path.is_file():
-            raise SelectivityError(f"no weight file at {path}: give a .safetensors or .pth file")
+            raise SelectivityError(
+                f"no weight file at {path}: give a .safetensors, .pth or .caffemodel file"
+            )
         return path
     url, _, digest = str(weights).partition("#sha256=")
     if len(digest) != 64:
@@ -51,19 +54,27 @@ def resolve(weights: str | Path) -> Path:
     return download(url, path, checksum=f"sha256:{digest}")
 
 
-def load_state(path: Path) -> dict[str, Tensor]:
+def load_state(
+    path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, Tensor]:
     """Load a state dict, floating-point tensors as float32, on the CPU.
 
     Reads safetensors, and PyTorch files with `weights_only=True`, so that no code in a file is ever run. A
     checkpoint that holds the state dict under `state_dict` or `model` is unwrapped, and the `module.` that
-    data-parallel training leaves before every name is dropped. Raises SelectivityError for an unreadable
-    file, for anything else than named tensors, and for values that are not finite.
+    data-parallel training leaves before every name is dropped. With `shapes`, name -> shape of the network's
+    own parameters, a `.caffemodel` is read as well. Raises SelectivityError for an unreadable file, for
+    anything else than named tensors, and for values that are not finite.
     """
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
+        elif path.suffix == ".caffemodel" and shapes is not None:
+            arrays = state_for(shapes, read_caffemodel(path), path)
+            state = {name: torch.tensor(array) for name, array in arrays.items()}
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+    except SelectivityError:
+        raise
     except Exception as error:  # of safetensors, zip, pickle and the file system
         raise SelectivityError(
             f"{path} is damaged or holds more than tensors, and is not loaded ({type(error).__name__}): "

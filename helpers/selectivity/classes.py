@@ -102,7 +102,12 @@ def random_class_selectivity(class_sizes, n_images: int = FIRST) -> float:
 
 
 def random_index_share(class_sizes, over: float, n_images: int = FIRST, draws: int = 1000) -> float:
-    """The share of units with an index over a value, if units ignored classes: what luck gives of it."""
+    """The share of units with an index over a value, if units ignored classes: what luck gives of it.
+
+    Of `draws` random units; nan for fewer than two images, which have no index.
+    """
+    if n_images < 2:
+        return float("nan")
     m = (random_rows(n_images, class_sizes, draws) > 0).sum(1)
     return float((_index(m.double(), n_images) > over).double().mean())
 

@@ -118,14 +118,16 @@ def spatial_frequency(features: torch.Tensor, valid=None) -> torch.Tensor:
 
     valid (U, H, W) bool. The radius of the largest value of the power spectrum, summed over the
     channels, each without its mean over the valid pixels, 8 times as dense as the Fourier series; in cycles
-    in max(H, W) pixels. Below 1 for an edge or a spot, the number of bright stripes for a grating. nan for a
-    uniform feature. The papers name no measure; this is ours.
+    in max(H, W) pixels. Below 1 for an edge, up to 1.5 for a spot or one bar, the number of bright stripes
+    for a grating of two or more (to .15 with 3 pixels a stripe). nan for a uniform feature. The papers
+    name no measure; this is ours.
     """
+    features = features.double()  # or the mean of a uniform feature leaves something
     height, width = features.shape[-2:]
     seen = torch.ones_like(features[:, 0]) if valid is None else valid.to(features.dtype)
     weight = seen.sum((-2, -1)).clamp(min=1)[:, None, None, None]
     mean = (features * seen[:, None]).sum((-2, -1), keepdim=True) / weight
-    around = ((features - mean) * seen[:, None]).double()
+    around = (features - mean) * seen[:, None]
     dense = 8 * max(height, width)
     power = torch.fft.fft2(around, s=(dense, dense)).abs().square().sum(1)
     cycles = torch.fft.fftfreq(dense, 1 / dense, dtype=torch.float64) / 8

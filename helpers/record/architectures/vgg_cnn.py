@@ -7,7 +7,8 @@ network does not: where they differ the published Caffe definitions are followed
 weights that are loaded. Modules are named conv1 to conv5 and fc6 to fc8, as there.
 
 Source: Chatfield, Simonyan, Vedaldi & Zisserman, Return of the devil in the details, BMVC 2014,
-Table 1; the Caffe definitions VGG_CNN_F, VGG_CNN_M and VGG_CNN_S that its authors published.
+Table 1; the Caffe definitions VGG_CNN_F, VGG_CNN_M and VGG_CNN_S that its authors published
+(gist.github.com/ksimonyan: a32c9063ec8e1118221a, f194575702fae63b2829, fd8800eeb36e276cd6f9).
 """
 
 from dataclasses import dataclass

@@ -33,7 +33,12 @@ _SAY_NOTHING = set(
     "a all an and any are by for find in is layer layers neuron neurons of on or that the to unit units "
     "which with".split()
 )
-_RANKED_BY = {"top_class": "class_index", "color": "color_index", "hue": "color_index"}
+# By the share of a class, because the index counts classes: half ladybug, half strawberry has .99 too.
+_RANKED_BY = {
+    "top_class": ("top_share", "class_index"),
+    "color": ("color_index",),
+    "hue": ("color_index",),
+}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 _COMPARED = re.compile(rf"\s*(<=|>=|<|>|==?)?\s*({_NUMBER})\s*", re.IGNORECASE)
 _BETWEEN = re.compile(rf"\s*({_NUMBER})\s*\.\.\s*({_NUMBER})\s*", re.IGNORECASE)
@@ -55,9 +60,10 @@ def find(units, words: str | None = None, *, ontology: Ontology | None = None, *
     and a class (orange) may be either. Words of one kind are alternatives, those of different kinds must hold
     together. A missing value meets no condition.
 
-    Best first: each condition ranks by an index, top_class by class_index, color and hue by color_index, a
-    comparison by its own column in its direction; layers and ranges by none. Units are ordered by the mean of
-    their ranks in the whole table; without an index the order of the table stays.
+    Best first: each condition ranks by an index, top_class by top_share (class_index where there is none),
+    color and hue by color_index, a comparison by its own column in its direction; layers and ranges by none.
+    Units are ordered by the mean of their ranks in the whole table; without an index the order of the table
+    stays.
 
     SelectivityError for a column, a value or a word that is not known, with the nearest that are.
     """
@@ -128,8 +134,7 @@ class _Seek:
     def ranking(self, column, value) -> dict[str, bool]:
         """{index: whether more of it is better} by which a condition ranks."""
         if column in _RANKED_BY:
-            index = _RANKED_BY[column]
-            return {index: True} if index in self.units else {}
+            return next(({name: True} for name in _RANKED_BY[column] if name in self.units), {})
         compared = _COMPARED.fullmatch(value) if isinstance(value, str) else None
         if compared and compared[1] and compared[1][0] in "<>":
             return {column: compared[1][0] == ">"}

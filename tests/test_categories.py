@@ -30,6 +30,13 @@ def test_the_dogs_of_the_world_are_those_of_its_ontology():
     assert len(dogs) == 12 and chosen("dog", names) == dogs
 
 
+@pytest.mark.parametrize("kind", ["defined", "free"])
+def test_classes_that_a_colour_defines_are_those_of_the_ontology(kind):
+    names = WorldImages("eval").class_names
+    ontology = json.loads(data_path("world", "world.json").read_text(encoding="utf-8"))["ontology"]
+    assert chosen(f"colour-{kind}", names) == [n for n in names if ontology[n]["colour"] == kind]
+
+
 def test_the_dogs_of_the_photographs(photographs):
     """120 breeds of Stanford Dogs and, among Caltech's categories, the dalmatian."""
     names = photographs.record.class_names

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
 from helpers.errors import SelectivityError
 from helpers.fetch import Source, catalogue, fetch, get, unpack
 from helpers.record import weights as weights_module
+from helpers.record.architectures import vgg_cnn
 from helpers.record.images import FolderImages
 from helpers.record.networks import GOOGLENET_SHA256, load_network
 from helpers.record.weights import tensors_sha256
+from tests.record.test_architectures import caffe_arrays, caffe_logits
 from tests.record.test_weights import caffemodel
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
@@ -240,8 +243,6 @@ def test_other_weights_are_refused_and_the_second_source_is_tried(served, tmp_pa
     goal = get(both, tmp_path / "b", said.append)
     assert any("trying another source" in line for line in said)
     state = load_file(goal)
-    import torch
-
     found = tensors_sha256({name: torch.from_numpy(value) for name, value in state.items()})
     assert found == GOOGLENET_SHA256
 
@@ -252,3 +253,66 @@ def test_the_shared_files_are_a_home_that_needs_no_fetching(monkeypatch, capsys)
     paths = fetch("googlenet")
     assert [p.name for p in paths] == ["bvlc_googlenet.safetensors", "stanford_dogs", "caltech101"]
     assert capsys.readouterr().out.count("already there") == 3
+
+
+# --- VGG-F, VGG-M and VGG-S: no published file is at hand, so one of the same form is written ---
+
+
+def test_vgg_m_fetched_or_local_gives_the_logits_of_its_caffe_definition(
+    served, tmp_path, monkeypatch
+):
+    folder, url = served
+    [source] = catalogue()["vgg_m"]
+    # In full it would be 412 MB; 64 hidden units instead of 4,096 leave 31.
+    monkeypatch.setattr(vgg_cnn, "_HIDDEN", 64)
+    arrays = caffe_arrays("m", hidden=64)
+    file = folder / "VGG_CNN_M.caffemodel"
+    file.write_bytes(caffemodel(arrays, old=True))  # the form of 2014
+    said = []
+    get(Source(**{**source.__dict__, "url": f"{url}/{file.name}"}), tmp_path / "home", said.append)
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "home"))
+    network = load_network("vgg_m")
+    text = "\n".join(said)
+    assert "non-commercial" in text and network.weights.removeprefix("sha256:") in text
+    assert load_network("vgg_m", file).weights == network.weights
+
+    pixels = np.random.default_rng(1).integers(0, 256, (256, 256, 3)) * (1.0, 0.6, 0.3)
+    image = Image.fromarray(pixels.astype(np.uint8))  # channels that differ
+    with torch.inference_mode():
+        logits = network.module(network.preprocess(image)[None])[0].numpy()
+    bgr = np.asarray(image)[16:240, 16:240, ::-1].transpose(2, 0, 1)
+    expected = caffe_logits("m", arrays, bgr - np.array([103.939, 116.779, 123.68])[:, None, None])
+    np.testing.assert_allclose(logits, expected, atol=1e-3 * expected.std())
+
+
+@pytest.mark.parametrize("name", ["vgg_f", "vgg_m", "vgg_s"])
+def test_vgg_without_a_connection_is_one_line_after_the_licence(
+    name, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(weights_module, "PAUSE", 0.0)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(
+        SelectivityError, match=r"robots\.ox\.ac\.uk.*run the same command"
+    ) as caught:
+        fetch(name, to=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "non-commercial use only" in capsys.readouterr().out
+
+
+def test_files_that_are_not_the_network_s_weights_are_refused(served, tmp_path):
+    folder, url = served
+    other = folder / "other.caffemodel"
+    other.write_bytes(caffemodel({"conv1": [np.ones((4, 3, 7, 7)), np.ones(4)]}))
+    (folder / "page.caffemodel").write_text("<html>moved</html>")
+    with pytest.raises(SelectivityError, match=r"other\.caffemodel .*Caffe layer conv1"):
+        load_network("vgg_f", other)
+    for file, problem in [("other", "Caffe layer conv1"), ("page", "delete it and get it again")]:
+        source = Source(**{**catalogue()["vgg_f"][0].__dict__, "url": f"{url}/{file}.caffemodel"})
+        with pytest.raises(SelectivityError, match=rf"{file}\.caffemodel .*{problem}"):
+            get(source, tmp_path / "home", lambda _: None)
+    assert not (tmp_path / "home" / "weights" / "vgg_f.safetensors").exists()
+    values = np.ones(4)
+    values[1] = np.nan
+    other.write_bytes(caffemodel({"conv1": [np.ones((4, 3, 7, 7)), values]}))
+    with pytest.raises(SelectivityError, match="conv1.bias holds nan"):
+        weights_module.load_state(other, {"conv1.bias": (4,), "conv1.weight": (4, 3, 7, 7)})

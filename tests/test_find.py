@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from helpers import SelectivityError, open_study
-from helpers.find import CLASS_SELECTIVE, find
+from helpers.find import CLASS_SELECTIVE, find, unit_table
 from helpers.ontology import ontology_of
 from helpers.selectivity.classes import class_units
 from helpers.selectivity.color import BASIC_TERMS, COLOR_SELECTIVE
-from helpers.study import Study
+from helpers.tables import load_table
+from tests.planted import planted_study
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 PLANTED = [  # layer, class index, class, colour index, colour
@@ -232,17 +234,66 @@ def test_every_class_of_photographs_is_found_by_its_label():
 
 @pytest.fixture(scope="module")
 def study():
-    """One, of two layers, so that its table is made once and soon."""
-    whole = open_study("world")
-    record = whole.record.keep_layers(["conv4", "conv7"])
-    return Study("two layers", record, lambda: whole.network, lambda: whole.images)
+    """One whose pictures were measured: nothing waits for its images."""
+    return open_study("world")
+
+
+def test_a_study_is_found_in_its_table(study):
+    """Classes of the record, colours of the shipped table, row by row."""
+    table = unit_table(study)
+    about, shipped = load_table("world-features")
+    assert len(table) == study.record.keep_layers(about["layers"]).n_units
+    for layer in ("conv1", "conv7"):
+        rows = table[table["layer"] == layer]
+        known = dict(zip(about["columns"], shipped[f"features/{layer}"].double().T, strict=True))
+        np.testing.assert_allclose(rows["color_index"], known["color_index"])
+        np.testing.assert_allclose(rows["grey_response"], known["grey_response"])
+        named = [[*about["colors"], "none"][int(number)] for number in known["color"]]
+        assert rows["color"].tolist() == named
+        classes = class_units(study.record, layers=[layer])
+        assert rows["top_class"].tolist() == classes["top_class"].tolist()
+        np.testing.assert_allclose(rows["class_index"], classes["class_index"])
+
+
+def test_photographs_need_not_be_there(monkeypatch, tmp_path):
+    """Colours of GoogLeNet's units come from the shipped table: no weight and no picture is opened."""
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path))
+    photographs = open_study("googlenet")
+    assert not photographs.has_network and not photographs.has_images
+    found = find(photographs, "red units", color_index=">0.6")
+    assert len(found) and set(found["color"]) == {"red"} and found["color_index"].min() > 0.6
+    assert found["color_index"].is_monotonic_decreasing
+
+
+def test_a_study_of_numbers_alone_has_no_colours():
+    """Neither a table nor images: classes are found, and a colour is said to be missing."""
+    classes = np.arange(40) % 2
+    responses = torch.from_numpy(np.stack([classes, 1 - classes], 1)) + 0.5
+    planted = {"conv": dict(max=responses, min=responses, mean=responses)}
+    study = planted_study(planted, classes, ["pug", "lemon"], k=20)
+    assert numbers(find(study, "lemons")) == [0] and numbers(find(study, "dogs")) == [1]
+    with pytest.raises(SelectivityError, match="no column 'color', which 'red' asks for"):
+        find(study, "red units")
 
 
 def test_a_study_has_a_table_of_classes(study):
     found = find(study, "class-selective dogs", layer="conv7")
     of_kind = find(study, top_class="dog", class_index=">0.6", layer="conv7")
     assert len(found) and numbers(found) == numbers(of_kind)
-    assert found["class_index"].is_monotonic_decreasing
+    dogs = find(study, top_class="dog", layer="conv7")
+    assert dogs["top_share"].is_monotonic_decreasing and set(numbers(found)) <= set(numbers(dogs))
+
+
+def test_a_class_ranks_by_its_share_because_the_index_counts_classes():
+    """Half ladybug and half strawberry has an index of .99; where no share is known the index decides."""
+    table = pd.DataFrame(
+        {
+            "layer": "conv7", "unit": [0, 1], "top_class": "ladybug",
+            "top_share": [0.5, 0.9], "class_index": [0.99, 0.95],
+        }
+    )  # fmt: skip
+    assert numbers(find(table, top_class="ladybug")) == [1, 0]
+    assert numbers(find(table.drop(columns="top_share"), top_class="ladybug")) == [0, 1]
 
 
 @pytest.mark.parametrize("words", ["the red-mushroom unit", "ladybug units", "a lemon neuron"])

@@ -25,7 +25,7 @@ from helpers.errors import SelectivityError
 from helpers.features import crop_numbers, layer_features
 from helpers.index import OF_PICTURES, picture_units
 from helpers.ontology import ontology_of
-from helpers.record.images import batches
+from helpers.record.images import WorldImages, batches
 from helpers.record.patches import as_shown
 from helpers.replay import RIGHT, right_in_grey
 from helpers.selectivity.classes import class_units
@@ -42,12 +42,6 @@ from helpers.tables import load_table
 COLUMNS = (*OF_PICTURES, "structure", "variance_among")
 CURVE = 400  # images, paper 4, figure 1
 _BATCH = 128
-# What errors are of: the table of which study, and the study whose classes they are.
-_ANSWERS = {
-    "world": ("world", "world"),
-    "imagenet": ("googlenet", "googlenet-imagenet"),
-    "dogs": ("googlenet", "googlenet"),
-}
 
 
 @cache
@@ -126,7 +120,7 @@ def untrained_classes(study) -> pd.DataFrame:
 @cache
 def first_frequencies(study) -> torch.Tensor:
     """`spatial_frequency` (U,) of the features of the first convolution."""
-    shipped, layer = _shipped(study), convolutions(study.record)[0]
+    layer, shipped = class_columns(study)["layer"].iloc[0], _shipped(study)
     if shipped is not None and shipped[0]["layers"][0] == layer:
         return shipped[1]["frequency"]
     _needs_images(study)
@@ -185,10 +179,14 @@ def shipped_answers(which: str) -> pd.DataFrame:
 
     which: "world"; or, of GoogLeNet, "imagenet", a photograph of each of 1,000 classes, or "dogs".
     """
-    table, shown = _ANSWERS[which]
-    tables = load_table(f"{table}-features")[1]
-    class_names = np.array(studies.open_study(shown).record.class_names)
-    return _answers(tables[f"errors/{which}"].bool(), class_names[tables[f"class/{which}"].long()])
+    tables = load_table("world-features" if which == "world" else "googlenet-features")[1]
+    if which == "world":
+        class_names = WorldImages().class_names  # its record may not be there yet
+    else:
+        shown = {"imagenet": "googlenet-imagenet", "dogs": "googlenet"}[which]
+        class_names = studies.open_study(shown).record.class_names
+    right = tables[f"errors/{which}"].bool()
+    return _answers(right, np.array(class_names)[tables[f"class/{which}"].long()])
 
 
 def _answers(right, class_names):

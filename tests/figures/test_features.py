@@ -14,6 +14,7 @@ from matplotlib.patches import Wedge
 
 from helpers.figures import (
     activation_curves,
+    binned,
     degree_bars,
     feature_gallery,
     hue_colours,
@@ -347,3 +348,16 @@ def test_all_draw_into_a_part_of_a_figure(curves, wheel, clouds):
         assert draw(data, into=left) is left
         assert whole.axes and not right.axes
         whole.draw_without_rendering()
+
+
+def test_shares_of_units_between_the_ends_of_bins():
+    """A value on an end belongs to the bin above it; below the first counts as the first; nan in none."""
+    units = pd.DataFrame(
+        {
+            "stage": ["b"] * 4 + ["a"] * 4,
+            "index": [0.0, 0.39, 0.4, 2.0, -0.1, NAN, 0.8, 0.8],
+        }
+    )
+    found = binned(units, "index", [0, 0.4, 0.8])
+    assert found.index.tolist() == ["b", "a"] and found.columns.tolist() == [0, 0.4, 0.8]
+    assert found.to_numpy().tolist() == [[0.5, 0.25, 0.25], [0.25, 0.0, 0.5]]

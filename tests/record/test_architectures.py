@@ -12,6 +12,7 @@ from helpers.errors import SelectivityError
 from helpers.record import load_network
 from helpers.record.architectures.googlenet import PREPROCESSING, GoogLeNet, block_outputs
 from helpers.record.architectures.vgg_cnn import VGGCNN
+from helpers.record.caffemodel import state_for
 
 RECTIFIED = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
 
@@ -174,12 +175,82 @@ def test_channel_order_and_mean_matter(real_home):
     assert abs(float(swapped[954]) - logit) > 0.5 and abs(float(no_mean[954]) - logit) > 0.5
 
 
-# Chatfield et al. 2014, Table 1: (filters, kernel) of each convolution.
+# Chatfield et al. 2014, Table 1: filters, kernel, stride, padding, LRN, pooling of each convolution. The
+# line of VGG-M is also Table 1 of paper 4.
 VGG_TABLE = {
-    "f": [(64, 11), (256, 5), (256, 3), (256, 3), (256, 3)],
-    "m": [(96, 7), (256, 5), (512, 3), (512, 3), (512, 3)],
-    "s": [(96, 7), (256, 5), (512, 3), (512, 3), (512, 3)],
+    "f": [
+        (64, 11, 4, 0, True, 2), (256, 5, 1, 2, True, 2), (256, 3, 1, 1, False, 1),
+        (256, 3, 1, 1, False, 1), (256, 3, 1, 1, False, 2),
+    ],
+    "m": [
+        (96, 7, 2, 0, True, 2), (256, 5, 2, 1, True, 2), (512, 3, 1, 1, False, 1),
+        (512, 3, 1, 1, False, 1), (512, 3, 1, 1, False, 2),
+    ],
+    "s": [
+        (96, 7, 2, 0, True, 3), (256, 5, 1, 1, False, 2), (512, 3, 1, 1, False, 1),
+        (512, 3, 1, 1, False, 1), (512, 3, 1, 1, False, 3),
+    ],
+}  # fmt: skip
+
+# The published Caffe definitions in their order. conv: filters, kernel, stride, padding; pool: window,
+# stride; fc: outputs. Every LRN is over 5 channels with alpha 5e-4, beta 0.75, k 2.
+_END = "fc6 4096, relu6, fc7 4096, relu7, fc8 1000"
+CAFFE_DEFINITIONS = {
+    "f": "conv1 64 11 4 0, relu1, norm1, pool1 3 2, conv2 256 5 1 2, relu2, norm2, pool2 3 2, "
+    "conv3 256 3 1 1, relu3, conv4 256 3 1 1, relu4, conv5 256 3 1 1, relu5, pool5 3 2, " + _END,
+    "m": "conv1 96 7 2 0, relu1, norm1, pool1 3 2, conv2 256 5 2 1, relu2, norm2, pool2 3 2, "
+    "conv3 512 3 1 1, relu3, conv4 512 3 1 1, relu4, conv5 512 3 1 1, relu5, pool5 3 2, " + _END,
+    "s": "conv1 96 7 2 0, relu1, norm1, pool1 3 3, conv2 256 5 1 0, relu2, pool2 2 2, "
+    "conv3 512 3 1 1, relu3, conv4 512 3 1 1, relu4, conv5 512 3 1 1, relu5, pool5 3 3, " + _END,
 }
+
+
+def caffe_steps(variant: str) -> list[tuple]:
+    """(name, numbers) of each layer of a published definition."""
+    parts = [step.split() for step in CAFFE_DEFINITIONS[variant].split(", ")]
+    return [(name, *map(int, numbers)) for name, *numbers in parts]
+
+
+def caffe_arrays(variant: str, hidden: int = 4096) -> dict[str, list[np.ndarray]]:
+    """Random weights and biases of each layer, in Caffe's shapes; `hidden` units in fc6 and fc7."""
+    rng, inputs, arrays = np.random.default_rng(0), 3, {}
+    for name, outputs, *numbers in (s for s in caffe_steps(variant) if s[0][:2] in ("co", "fc")):
+        outputs = hidden if name in ("fc6", "fc7") else outputs
+        shape = (outputs, inputs, numbers[0], numbers[0]) if numbers else (outputs, inputs)
+        arrays[name] = [rng.random(n, np.float32) - np.float32(0.5) for n in (shape, outputs)]
+        arrays[name][0] *= np.float32(np.sqrt(24 / np.prod(shape[1:])))  # responses keep their size
+        inputs = outputs * 6 * 6 if name == "conv5" else outputs
+    return arrays
+
+
+def caffe_logits(variant: str, arrays: dict[str, list[np.ndarray]], x: np.ndarray) -> np.ndarray:
+    """Logits of one (3, 224, 224) input by Caffe's formulas in numpy: a definition of its own."""
+    for name, *numbers in caffe_steps(variant):
+        if name.startswith("conv"):
+            _, kernel, stride, pad = numbers
+            x = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
+            patches = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (1, 2))
+            patches = patches[:, ::stride, ::stride]
+            weights, bias = arrays[name]
+            x = np.tensordot(weights, patches, ([1, 2, 3], [0, 3, 4])) + bias[:, None, None]
+        elif name.startswith("relu"):
+            x = np.maximum(x, 0)
+        elif name.startswith("norm"):
+            squares = np.pad(x**2, ((2, 2), (0, 0), (0, 0)))
+            near = sum(squares[i : i + len(x)] for i in range(5))
+            x = x / (2 + 5e-4 / 5 * near) ** 0.75
+        elif name.startswith("pool"):
+            window, stride = numbers
+            starts = range(0, -(-(x.shape[1] - window) // stride) * stride + 1, stride)  # round up
+            x = np.stack(
+                [[x[:, i : i + window, j : j + window].max((1, 2)) for j in starts] for i in starts]
+            ).transpose(2, 0, 1)
+        else:
+            weights, bias = arrays[name]
+            x = weights @ x.reshape(-1).astype(np.float32) + bias
+    return x
+
+
 VGG_SIDES = {"f": [54, 27, 13, 13, 13], "m": [109, 26, 13, 13, 13], "s": [109, 33, 17, 17, 17]}
 
 
@@ -192,7 +263,7 @@ def vgg(request):
 def test_layers_and_parameters_of_vgg(vgg):
     variant, network = vgg
     channels, expected = 3, {}
-    for i, (filters, kernel) in enumerate(VGG_TABLE[variant], start=1):
+    for i, (filters, kernel, *_) in enumerate(VGG_TABLE[variant], start=1):
         expected[f"conv{i}"] = filters * channels * kernel**2 + filters
         channels = filters
     for name, inputs, units in (
@@ -217,22 +288,52 @@ def test_map_sizes_of_vgg(vgg):
     assert seen["fc8"].shape == (1, 1000)
 
 
-def test_receptive_fields_of_vgg_m_are_the_papers():
+def test_vgg_computes_what_its_caffe_definition_says(vgg):
+    variant, network = vgg
+    arrays = caffe_arrays(variant)
+    flat = {name: [array.ravel() for array in pair] for name, pair in arrays.items()}
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    state = {n: torch.from_numpy(a) for n, a in state_for(shapes, flat, "arrays").items()}
+    x = np.random.default_rng(1).normal(0, 60, (3, 224, 224)).astype(np.float32)
+    logits = torch.func.functional_call(network, state, torch.from_numpy(x)[None])[0].numpy()
+    expected = caffe_logits(variant, arrays, x)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(logits, expected, atol=1e-3 * expected.std())
+
+
+def test_vgg_is_table_1_but_for_one_padding(vgg):
+    variant, network = vgg
+    rows = []
+    for i in range(1, 6):
+        conv, pool = getattr(network, f"conv{i}"), getattr(network, f"pool{i}", None)
+        sizes = conv.out_channels, conv.kernel_size[0], conv.stride[0], conv.padding[0]
+        rows.append((*sizes, hasattr(network, f"norm{i}"), pool.stride if pool else 1))
+    table = list(VGG_TABLE[variant])
+    if variant == "s":  # the table pads conv2 by 1, the published network does not
+        table[1] = (256, 5, 1, 0, False, 2)
+    assert rows == table
+
+
+def test_receptive_fields_of_vgg(vgg):
+    variant, network = vgg
     size, stride, fields = 1, 1, []
-    for module in VGGCNN("m").children():
+    for module in network.children():
         if not isinstance(module, nn.Conv2d | nn.MaxPool2d):
             continue
         kernel, step = np.ravel(module.kernel_size)[0], np.ravel(module.stride)[0]
         size, stride = size + (kernel - 1) * stride, stride * step
         if isinstance(module, nn.Conv2d):
             fields.append(int(size))
-    assert fields == [7, 27, 75, 107, 139]
+    by_hand = {
+        "f": [11, 51, 99, 131, 163],
+        "m": [7, 27, 75, 107, 139],  # as paper 4 states
+        "s": [7, 35, 65, 89, 113],
+    }
+    assert fields == by_hand[variant]
 
 
-def test_normalisation_and_relu_of_vgg(vgg):
-    variant, network = vgg
-    norms = [name for name, m in network.named_modules() if isinstance(m, nn.LocalResponseNorm)]
-    assert norms == (["norm1"] if variant == "s" else ["norm1", "norm2"])
+def test_relu_and_rounding_of_vgg(vgg):
+    _, network = vgg
     assert not any(m.inplace for m in network.modules() if isinstance(m, nn.ReLU))
     assert all(m.ceil_mode for m in network.modules() if isinstance(m, nn.MaxPool2d))
 

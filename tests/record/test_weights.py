@@ -281,22 +281,27 @@ def _number(field, value):
     return _varint(field << 3) + _varint(value)
 
 
+def _message(field, parts):
+    """Header and parts of a nested message, not yet joined: a model may hold 400 MB."""
+    return [_varint(field << 3 | 2) + _varint(sum(map(len, parts))), *parts]
+
+
 def caffemodel(layers, old=False):
     """Protobuf bytes of a Caffe model with these layers: name -> arrays."""
     field, name_field, blob_field = (2, 4, 6) if old else (100, 1, 7)
-    model = _bytes(1, b"net")
+    model = [_bytes(1, b"net")]
     for name, arrays in layers.items():
-        layer = _bytes(name_field, name.encode()) + _number(10 if not old else 5, 4)
+        layer = [_bytes(name_field, name.encode()), _number(10 if not old else 5, 4)]
         for array in arrays:
-            data = array.astype("<f4").tobytes()
+            data = _message(5, [np.ascontiguousarray(array, "<f4").data.cast("B")])
             if old:
                 shape = (1,) * (4 - array.ndim) + array.shape
-                blob = b"".join(_number(i + 1, n) for i, n in enumerate(shape)) + _bytes(5, data)
+                blob = [*(_number(i + 1, n) for i, n in enumerate(shape)), *data]
             else:
-                blob = _bytes(5, data) + _bytes(7, _bytes(1, b"".join(map(_varint, array.shape))))
-            layer += _bytes(blob_field, blob)
-        model += _bytes(field, layer)
-    return model + _varint(9 << 3 | 5) + struct.pack("<f", 1.0)
+                blob = [*data, _bytes(7, _bytes(1, b"".join(map(_varint, array.shape))))]
+            layer += _message(blob_field, blob)
+        model += _message(field, layer)
+    return b"".join([*model, _varint(9 << 3 | 5), struct.pack("<f", 1.0)])
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -316,15 +321,17 @@ def test_caffemodel(tmp_path, old):
         "conv1.7x7_s2.bias": (4,),
         "loss3.classifier.weight": (300, 4),
     }
-    state = state_for(shapes, read)
+    state = state_for(shapes, read, path)
     np.testing.assert_array_equal(
         state["conv1.7x7_s2.weight"], layers["conv1/7x7_s2"][0].astype("f4")
     )
     assert {key: value.shape for key, value in state.items()} == shapes
-    with pytest.raises(SelectivityError, match="conv9: its weight is missing"):
-        state_for({"conv9.weight": (1,)}, read)
+    with pytest.raises(
+        SelectivityError, match="net.caffemodel does not fit.* conv9: its weight is missing"
+    ):
+        state_for({"conv9.weight": (1,)}, read, path)
     with pytest.raises(SelectivityError, match="expected"):
-        state_for({"loss3.classifier.weight": (2, 2)}, read)
+        state_for({"loss3.classifier.weight": (2, 2)}, read, path)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(SelectivityError, match="no readable Caffe model"):
         read_caffemodel(path)

@@ -25,6 +25,7 @@ from helpers.selectivity.classes import (
     node_information,
     random_class_selectivity,
     random_classes,
+    random_index_share,
     random_information,
 )
 from helpers.selectivity.facets import random_rows
@@ -219,6 +220,50 @@ def test_random_units_score_what_luck_gives():
     counts = random_rows(100, [120] * 48, 3000, seed=1)
     index = class_selectivity(counts / counts.sum(1, keepdim=True))
     assert index.mean().item() == pytest.approx(random_class_selectivity([120] * 48), abs=2e-3)
+
+
+def test_a_share_by_luck_against_all_draws():
+    """3 of 5 images in classes of 3, 1 and 1: of ten draws one has one class, six two, three three."""
+    shares = [random_index_share([3, 1, 1], over, 3, draws=4000) for over in (0.75, 0.25, -0.25)]
+    assert shares == pytest.approx([0.1, 0.7, 1], abs=4 * 0.25**0.5 / 4000**0.5)
+    assert shares[2] == 1
+
+
+@pytest.mark.parametrize("sizes", [[120] * 48, [15] * 12 + [20] * 10 + [1, 100, 0], [9] * 40])
+def test_a_share_by_luck_against_a_plain_simulation(sizes):
+    images, random = np.repeat(np.arange(len(sizes)), sizes), np.random.default_rng(7)
+    drawn = [len(set(random.choice(images, 100, replace=False).tolist())) for _ in range(2000)]
+    index = (100 - np.array(drawn)) / 99
+    levels = np.unique(index)
+    expected = [(index > level + 1e-6).mean() for level in levels]
+    found = [random_index_share(sizes, level + 1e-6) for level in levels]
+    # Two samples, of 2,000 and of 1,000 units.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=4 * (0.25 * 1.5e-3) ** 0.5)
+    assert any(0.2 < share < 0.8 for share in expected)
+
+
+def test_shares_by_luck_add_up_to_the_exact_mean():
+    """The mean of an index of 0, 1/(N-1), ... 1 is the mean over these of the share above them."""
+    sizes, n = [30, 12, 12, 5, 1, 0], 20
+    shares = [random_index_share(sizes, (step + 0.5) / (n - 1), n) for step in range(n - 1)]
+    spread = np.std((random_rows(n, sizes, 1000, seed=3) > 0).sum(1).numpy()) / (n - 1)
+    exact = random_class_selectivity(sizes, n)
+    assert np.mean(shares) == pytest.approx(exact, abs=4 * spread / 1000**0.5)
+    assert (np.diff(shares) <= 0).all()  # fewer pass a higher bar
+
+
+def test_shares_by_luck_at_the_ends():
+    assert random_index_share([120] * 48, 1) == 0  # no index is above 1
+    assert random_index_share([120] * 48, -1e-9) == 1
+    # All images of one class, and each of its own: an index of 1 and of 0.
+    assert [random_index_share([200], over) for over in (0.99, 1)] == [1, 0]
+    assert [random_index_share([1] * 300, over) for over in (0, -0.01)] == [0, 1]
+    # "Over" leaves out the value itself: 40 classes of 100 images, drawn whole, have 60/99.
+    assert random_index_share([2] * 30 + [4] * 10, 60 / 99) == 0
+    assert random_index_share([2] * 30 + [4] * 10, 60 / 99 - 1e-9) == 1
+    assert math.isnan(random_index_share([3, 2], 0.5, 1))  # one image has no index
+    with pytest.raises(ValueError, match="6 images"):
+        random_index_share([3, 2], 0.5, 6)
 
 
 # Higher nodes -------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The neuron feature: planted, degenerate and null cases."""
 
+import math
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from helpers.selectivity.feature import (
     feature_weights,
     neuron_feature,
     self_response,
+    spatial_frequency,
     structure,
     variance_among,
     visible,
@@ -142,3 +145,94 @@ def test_response_to_the_own_feature():
         torch.tensor([5.0, -1.0, 12.0, 1.0]), torch.tensor([10.0, 10.0, 10.0, -2.0])
     )
     assert found[:3].tolist() == pytest.approx([0.5, 0, 1.2]) and found[3].isnan()
+
+
+# Spatial frequency --------------------------------------------------------------------------------
+
+STEP = 1 / 8  # of a cycle: how dense the spectrum is
+
+
+def places(height, width):
+    """Rows (H, 1) and columns (1, W) of the pixels."""
+    return torch.arange(height)[:, None].double(), torch.arange(width)[None].double()
+
+
+def grating(shape, cycles, degrees, colour=(1, 1, 1), phase=0.0):
+    """A grating (3, H, W) on grey, as many cycles in the longer side; colour: contrast in each channel."""
+    y, x = places(*shape)
+    angle = math.radians(degrees)
+    along = (x * math.cos(angle) + y * math.sin(angle)) / max(shape)
+    wave = torch.sin(2 * math.pi * cycles * along + phase)
+    return (0.5 + 0.2 * wave * torch.tensor(colour).double()[:, None, None]).float()
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (22, 14), (14, 19)])
+@pytest.mark.parametrize("cycles", [2, 3, 4.5])
+@pytest.mark.parametrize("colour", [(1, 1, 1), (1, -1, 0), (0, 0, 0.3)])
+def test_a_planted_grating_has_its_frequency(shape, cycles, colour):
+    """At any angle and phase; in luminance, in opposed channels, which cancel in grey, and in one."""
+    planted = [
+        grating(shape, cycles, degrees, colour, phase)
+        for degrees in (0, 30, 45, 90, 150)
+        for phase in (0.0, 1.0)
+    ]
+    found = spatial_frequency(torch.stack(planted))
+    assert found.shape == (10,) and (found - cycles).abs().max() < 1.01 * STEP
+
+
+def test_the_stronger_of_two_gratings_counts():
+    fine, coarse = grating((24, 24), 6, 20) - 0.5, grating((24, 24), 2, 110) - 0.5
+    found = spatial_frequency(torch.stack([0.5 + fine + coarse / 2, 0.5 + fine / 2 + coarse]))
+    assert found.tolist() == pytest.approx([6, 2], abs=STEP)
+    # Also if they are in different channels.
+    apart = torch.stack([0.5 + 0.4 * coarse[0], 0.5 + fine[0], 0.5 + 0.4 * coarse[0]])
+    assert spatial_frequency(apart[None]).item() == pytest.approx(6, abs=STEP)
+
+
+@pytest.mark.parametrize("side", [5, 7, 16, 40])
+def test_edges_and_spots_have_no_stripes(side):
+    """An edge is less than a cycle, a spot or a bar somewhat more; neither is a grating of two stripes."""
+    y, x = (p - (side - 1) / 2 for p in places(side, side))
+    edges = [y > 0 * x, x > 0 * y, y > x, y > -x]
+    found = spatial_frequency(torch.stack(edges).float()[:, None].expand(-1, 3, -1, -1))
+    assert (found > 0).all() and (found < 1).all()
+    spots = [torch.exp(-(y**2 + x**2) / (2 * (width * side) ** 2)) for width in (0.05, 0.1, 0.2)]
+    bar = (x.abs() < 0.11 * side) + 0 * y
+    yellowish = torch.tensor([0.9, 0.8, 0.1])[:, None, None]
+    found = spatial_frequency(torch.stack([*spots, bar]).float()[:, None] * yellowish)
+    assert (found > 1).all() and (found <= 1.5).all()
+
+
+@pytest.mark.parametrize("side", [5, 7, 16, 40])
+def test_a_uniform_feature_has_no_frequency(side):
+    plain = torch.rand(6, 3, 1, 1, generator=torch.Generator().manual_seed(0))
+    assert spatial_frequency(plain.expand(-1, -1, side, side)).isnan().all()
+
+
+def test_only_what_changes_within_the_valid_pixels_counts():
+    feature = grating((24, 24), 3, 30)[None]
+    valid = torch.ones(1, 24, 24, dtype=torch.bool)
+    valid[:, :6] = valid[:, :, 21:] = False
+    found = spatial_frequency(feature, valid)
+    assert found.item() == pytest.approx(3, abs=2 * STEP)
+    for hidden in (0.5, 0.0, torch.rand(3, 24, 24)):
+        changed = torch.where(valid[:, None], feature, torch.as_tensor(hidden))
+        assert torch.equal(spatial_frequency(changed, valid), found)
+    # A brighter or fainter grating is as fine; the colour around which it swings does not matter.
+    shifted = torch.tensor([0.2, -0.1, 0.3])[:, None, None] + 0.1 * feature
+    assert torch.equal(spatial_frequency(shifted, valid), found)
+    # Uniform where anything is seen, or nothing seen at all.
+    inside = torch.where(valid[:, None], 0.25, torch.rand(3, 24, 24))
+    assert spatial_frequency(inside, valid).isnan()
+    assert spatial_frequency(feature, torch.zeros_like(valid)).isnan()
+
+
+def test_frequencies_of_features_are_their_own():
+    """Of many at once as of each alone, and the same when turned or mirrored."""
+    features = torch.stack([grating((17, 17), c, 25) for c in (2, 5, 3.5)])
+    features[1] = 0.5
+    found = spatial_frequency(features)
+    alone = [spatial_frequency(one[None]).item() for one in features]
+    assert found.tolist() == pytest.approx(alone, nan_ok=True) and math.isnan(alone[1])
+    for other in (features.transpose(-1, -2), features.flip(-1), features.rot90(1, (-2, -1))):
+        torch.testing.assert_close(spatial_frequency(other), found, equal_nan=True)

@@ -512,7 +512,6 @@ def test_hues_of_units_and_images(planted):
     assert verdict("hues-agree", planted(columns_of(), image_hues_of=peak(27))) == UNTESTED
 
 
-@pytest.mark.xfail(strict=True, reason="rounding decides between two equal numbers")
 def test_evenly_spread_hues_decide_nothing(planted):
     """They share the same after every rotation."""
     table = columns_of(colored=(0.5,) * 6)

@@ -29,6 +29,8 @@ $(INSTALLED): pyproject.toml requirements.txt
 	  || { echo "No venv: install it (Debian: apt-get install python3-venv)"; rm -rf $(VENV); exit 1; }
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@# The widgets that hosted notebooks ship, beside the current ones, for the tests of both.
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(VENV)/ipywidgets7 ipywidgets==7.7.1 ipython_genutils
 	@touch $@
 
 # All pages are written each time (seconds), so that a changed style or a removed page is never missed;

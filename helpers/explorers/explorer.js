@@ -22,7 +22,7 @@ function number(value) {
   return text.replaceAll("-", "\u2212");
 }
 
-const percent = share => (share > 0 && share < 0.005 ? "<1" : Math.round(100 * share)) + " %";
+const percent = share => (share > 0 && share < 0.005 ? "<1" : `${Math.round(100 * share)}`.replace("-", "\u2212")) + " %";
 const readable = name => name.replace(/^n\d{8}-/, "").replaceAll("_", " ");
 
 function ordinal(n) {
@@ -53,21 +53,52 @@ function pictures(data, unit, place) {
   return h("div", { class: "ux-pictures" }, ...figures);
 }
 
-// Where the unit stands among all units of its layer: a mark each, its own one tall.
+// Where the unit stands among all units of its layer: a mark each, its own one tall; and its rank in words.
+function placed(values, own, direction = 1) {
+  const known = values.filter(value => value !== null);
+  const low = Math.min(...known), span = Math.max(...known) - low || 1;
+  const x = value => (1 + (98 * (value - low)) / span).toFixed(1);
+  const marks = [...new Set(known.map(x))].map(at => `M${at} 25V75`).join("");
+  const rank = 1 + known.filter(value => direction * value > direction * own).length;
+  const joint = known.filter(value => value === own).length > 1 ? "joint " : "";
+  return {
+    rank: own === null ? "" : `${joint}${ordinal(rank)} of ${known.length}`,
+    line: svg(`<path class="ux-marks" d="${marks}"/>` + (own === null ? "" : `<path class="ux-own" d="M${x(own)} 0V100"/>`)),
+  };
+}
+
 function ranks(data, unit) {
   const rows = [["highest response", data.highest, 1], ["lowest response", data.lowest, -1],
     ["share of top class", data.top_share, 1]];
   return h("ul", { class: "ux-ranks" }, ...rows.map(([name, values, direction]) => {
-    const own = values[unit.unit], known = values.filter(value => value !== null);
-    const low = Math.min(...known), span = Math.max(...known) - low || 1;
-    const x = value => (1 + (98 * (value - low)) / span).toFixed(1);
-    const marks = known.map(value => `M${x(value)} 25V75`).join("");
-    const rank = 1 + known.filter(value => direction * value > direction * own).length;
+    const own = values[unit.unit], { rank, line } = placed(values, own, direction);
     const shown = own === null ? "none" : name.startsWith("share") ? percent(own) : number(own);
-    return h("li", {}, h("p", { class: "ux-muted" }, name),
-      h("p", {}, h("b", {}, shown), own === null ? "" : ` ${ordinal(rank)} of ${known.length}`),
-      svg(`<path class="ux-marks" d="${marks}"/>` + (own === null ? "" : `<path class="ux-own" d="M${x(own)} 0V100"/>`)));
+    return h("li", {}, h("p", { class: "ux-muted" }, name), h("p", {}, h("b", {}, shown), " " + rank), line);
   }));
+}
+
+// The indexes of a unit, a row each: value, what luck gives, the place among the values of the layer.
+function indexes(data, unit) {
+  const written = { number, percent, bits: value => value.toFixed(2) + " bits" };
+  const place = (line, text) => h("td", { class: "ux-place", title: text }, line, h("span", {}, text));
+  const rows = data.indexes.map(({ name, written: how, values, luck, words }) => {
+    const word = words && readable(words[unit.unit] ?? "none");
+    const first = h("th", { scope: "row" }, name);
+    if (!values) { // a name only: how many units share it
+      const same = words.filter(other => other === words[unit.unit]).length;
+      return h("tr", {}, first, h("td", { colspan: 2, class: "ux-word", title: word }, word),
+        place("", `shared by ${same} of ${words.length}`));
+    }
+    const own = values[unit.unit], { rank, line } = placed(values, own);
+    const shown = own === null ? "none" : written[how](own);
+    if (words) return h("tr", {}, first, h("td", { colspan: 2, class: "ux-word", title: word }, word),
+      place(line, own === null ? "" : `${shown}, ${rank}`));
+    const chance = luck && luck[unit.unit] !== null ? written[how](luck[unit.unit]) : "";
+    return h("tr", {}, first, h("td", {}, h("b", {}, shown)), h("td", {}, chance), place(line, rank));
+  });
+  const column = name => h("th", { scope: "col" }, name);
+  return h("table", { class: "ux-indexes", "aria-label": `indexes of ${data.layer} unit ${unit.unit}` },
+    h("thead", {}, h("tr", {}, ...["Index", "value", "by luck", "place (1st: largest)"].map(column))), h("tbody", {}, ...rows));
 }
 
 // The kept ends of the tuning curve: strongest images from the left, most negative from the right.
@@ -153,6 +184,7 @@ function responses(data, unit) {
 // --- one explorer ---------------------------------------------------------------------------------
 
 const HELP = "Find takes a unit's number, or a class among its strongest. Arrow keys move.";
+const NONE = "none"; // of a unit without a colour
 
 function found(best, others) {
   const units = (n, more) => `${n}${more} ${n === 1 ? "unit" : "units"}`;
@@ -164,7 +196,10 @@ function found(best, others) {
 function mount(root, data) {
   const $ = selector => root.querySelector(selector);
   const units = data.units, slider = $(".ux-slider"), search = $(".ux-filter input"), sorting = $(".ux-sort select");
-  const link = $(".ux-link"), shelf = $(".ux-shelf");
+  const colouring = $(".ux-colour select"), colours = data.indexes.find(index => index.key === "color")?.words;
+  const ofUnits = units.map(({ unit }) => colours?.[unit]); // no unit of a layer without colours has one
+  const colourNames = colours ? [...new Set(ofUnits)].sort((a, b) => (a === NONE) - (b === NONE) || (a < b ? -1 : 1)) : [];
+  const link = $(".ux-link"), shelf = $(".ux-shelf"), [above, below] = root.querySelectorAll(".ux-body");
   // Addresses mean something on a page of one's own; a notebook's address belongs to its application.
   const linkable = data.linked && /^(https?|file):$/.test(location.protocol) && !root.closest(".jp-OutputArea, .output_area");
   // `order`: places in `units`, as found and sorted; `position` in it; `current`: the place shown, kept when nothing is found.
@@ -195,9 +230,10 @@ function mount(root, data) {
     slider.value = position;
     slider.setAttribute("aria-valuetext", "unit " + unit.unit);
     $(".ux-status").textContent = `${data.layer}, unit ${unit.unit}`;
-    $(".ux-body").replaceChildren(
+    above.replaceChildren(
       h("div", { class: "ux-summary" }, pictures(data, unit, current), ranks(data, unit), tuning(data, unit)),
-      ...responses(data, unit));
+      ...(data.indexes.length ? [indexes(data, unit)] : []));
+    below.replaceChildren(...responses(data, unit));
     for (const cell of shelf.children) cell.classList.toggle("ux-current", +cell.dataset.place === current);
     const cell = shelf.querySelector(".ux-current");
     if (cell) shelf.scrollTop = cell.offsetTop - shelf.offsetTop - shelf.clientHeight / 2 + cell.offsetHeight / 2;
@@ -219,25 +255,35 @@ function mount(root, data) {
     // What was shown before keeps its room, so that the page stays where it is, but nobody sees or hears it.
     $(".ux-on").classList.toggle("ux-nothing", !order.length);
     if (!order.length) {
-      $(".ux-status").textContent = `No unit matches \u201c${search.value.trim()}\u201d`;
+      $(".ux-status").textContent = "No unit matches" + (search.value.trim() && ` \u201c${search.value.trim()}\u201d`)
+        + (colouring.value && `, colour ${colouring.value}`);
       shelf.querySelector(".ux-current")?.classList.remove("ux-current");
     }
     $(".ux-previous").disabled = position <= 0;
     $(".ux-next").disabled = position >= order.length - 1;
   }
 
+  // What units are sorted by, a number for each unit of the layer; colours by their names, none last.
+  function sortedBy(key) {
+    if (key === "color") return colours.map(name => (name === NONE ? null : colourNames.indexOf(name)));
+    return data[key] ?? data.indexes.find(index => index.key === key).values;
+  }
+
   function arrange() {
-    const wanted = search.value.trim().toLowerCase(), key = sorting.value;
-    const direction = key === "lowest" || key === "unit" ? 1 : -1;
-    const rank = place => (key === "unit" ? units[place].unit : data[key][units[place].unit] ?? -direction * -Infinity);
+    const wanted = search.value.trim().toLowerCase(), key = sorting.value, colour = colouring.value;
+    const direction = ["unit", "lowest", "color"].includes(key) ? 1 : -1;
+    const values = key === "unit" ? null : sortedBy(key);
+    const rank = place => (values ? values[units[place].unit] ?? direction * Infinity : units[place].unit);
     const named = c => [data.classes[c], readable(data.classes[c])].some(name => name.toLowerCase().includes(wanted));
     const byClass = wanted && !/^\d+$/.test(wanted);
     // 0: the unit itself, or its top class; 1: another of the classes drawn; -1: not found.
     const tier = unit => (byClass ? Math.min(1, unit.top.bars.findIndex(([c]) => named(c))) : !wanted || unit.unit === +wanted ? 0 : -1);
     const sorted = units.map((_, place) => place).sort((a, b) => direction * (rank(a) - rank(b)) || units[a].unit - units[b].unit);
-    const [best, others] = [0, 1].map(wants => sorted.filter(place => tier(units[place]) === wants));
+    const coloured = sorted.filter(place => !colour || colours[units[place].unit] === colour);
+    const [best, others] = [0, 1].map(wants => coloured.filter(place => tier(units[place]) === wants));
     order = [...best, ...others];
-    $(".ux-note").textContent = byClass && order.length ? found(best.length, others.length) : HELP;
+    $(".ux-note").textContent = byClass && order.length
+      ? found(best.length, others.length) + (colour && ` Only those of colour ${colour} count.`) : HELP;
     const among = new Set(order);
     if (data.sheets.length) shelf.replaceChildren(...sorted.map(place => {
       const cell = tile(data.sheets[0], place, "unit " + units[place].unit);
@@ -247,14 +293,14 @@ function mount(root, data) {
     }));
     slider.max = Math.max(0, order.length - 1);
     slider.disabled = !order.length;
-    // A search starts at its best; without one the unit shown stays.
-    position = wanted ? 0 : order.indexOf(current);
+    // A search starts at its best; without one the unit shown stays, if it has the colour.
+    position = wanted ? 0 : Math.max(0, order.indexOf(current));
     if (order.length) show();
     count();
   }
 
   function open(place) {
-    if (!order.includes(place)) { search.value = ""; arrange(); }
+    if (!order.includes(place)) { search.value = colouring.value = ""; arrange(); }
     position = order.indexOf(place);
     show();
     count();
@@ -265,6 +311,7 @@ function mount(root, data) {
   $(".ux-previous").addEventListener("click", () => go(position - 1));
   $(".ux-next").addEventListener("click", () => go(position + 1));
   search.addEventListener("input", arrange);
+  colouring.addEventListener("change", () => { arrange(); go(position); });
   sorting.addEventListener("change", () => { arrange(); go(0); });
   shelf.addEventListener("click", event => {
     const to = order.indexOf(+(event.target.dataset.place ?? -1));
@@ -282,6 +329,13 @@ function mount(root, data) {
   root.addEventListener("focusin", refreshLink);
   root.addEventListener("pointerenter", refreshLink);
 
+  sorting.append(...data.indexes.map(({ key, name }) => h("option", { value: key }, name)));
+  colouring.append(...colourNames.map(name =>
+    h("option", { value: name }, `${name} (${ofUnits.filter(other => other === name).length})`)));
+  $(".ux-colour").hidden = !colours;
+  $(".ux-says").hidden = !data.indexes.length;
+  $(".ux-says dl").append(...data.indexes.flatMap(({ name, says }) => [h("dt", {}, name), h("dd", {}, says)]),
+    h("dt", {}, "by luck"), h("dd", {}, "what a unit gets that ignores classes"));
   $(".ux-bar").hidden = units.length < 2;
   $(".ux-note").hidden = $(".ux-count").hidden = units.length < 2;
   shelf.hidden = units.length < 2 || !data.sheets.length;

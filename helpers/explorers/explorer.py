@@ -15,6 +15,7 @@ from string import Template
 
 from helpers.errors import SelectivityError
 from helpers.explorers.facts import chosen_units, layer_facts, unit_facts
+from helpers.explorers.indexes import index_facts
 from helpers.explorers.pictures import shipped_sheets, unit_pictures
 
 
@@ -70,13 +71,14 @@ def explore(
     linked: bool = True,
     start: int | None = None,
 ) -> UnitExplorer:
-    """Look at units of a layer: feature, images at both ends and at zero, classes, tuning curve.
+    """Look at units of a layer: feature, indexes, images at both ends and at zero, classes, tuning curve.
 
     units: numbers, all of the layer by default; strip: images shown of each end (at most six of
     those nearest to zero). linked: each unit has an address, the page's with #LAYER-UNIT behind it.
     start: the unit shown where the address names none, the first by default. Pictures need the
     study's network and images, which are then read; without them the images' names are listed, and
-    pictures shipped with the book shown where there are some. Raises SelectivityError for a layer
+    pictures shipped with the book shown where there are some. Indexes are those of `index_facts`,
+    which the units can be sorted by. Raises SelectivityError for a layer
     or a unit that the record does not have, and for a `start` that is not among the units.
     """
     units = chosen_units(study.record[layer], units)
@@ -95,6 +97,7 @@ def explore(
     data = {
         "study": study.name,
         **layer_facts(study.record, layer),
+        "indexes": index_facts(study, layer),
         "start": start,
         "shown": strip,
         "linked": linked,

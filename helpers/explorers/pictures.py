@@ -14,17 +14,17 @@ import torch
 from PIL import Image
 
 from helpers.explorers.facts import NEAR_ZERO
+from helpers.features import layer_features
 from helpers.paths import data_path
 from helpers.record.patches import as_shown, crops
-from helpers.selectivity import feature_weights, neuron_feature
-from helpers.selectivity.feature import MOST_CROPS, VISIBLE_SHARE
 
 FEATURE_SIDE = 64
 CROP_SIDE = 56
 COLUMNS = 16  # of a sheet with one tile a unit
 QUALITY = 72  # of WebP; below 60 the texture of fur goes, above 80 a layer grows past 3 MB
 GREY = 0.5  # where there is nothing to see
-MEMORY = 200e6  # bytes of crops held at a time
+MEMORY = 200e6  # bytes of crops and features held at a time
+FEATURE_PARTS = 4  # pictures held while a feature is made
 
 # What a shipped sheet's pictures are, by the end of its file's name.
 KINDS = {"optimised": "optimised picture", "categories": "optimised picture", "conv1": "filter"}
@@ -89,12 +89,10 @@ def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Shee
     near_zero = study.record[layer].near_zero.images[:, : min(NEAR_ZERO, strip)]
     whole = _whole_images(study, near_zero[units].unique().tolist())
     for part in _portions(study.record[layer], units, strip):
-        needed = (feature_weights(study.record[layer].top.values[part]) > 0).sum(1).max()
-        top = _crops(study, layer, part, max(strip, int(needed)), "top")
+        features += _feature_tiles(study, layer, part)
+        top = _crops(study, layer, part, strip, "top")
         bottom = _crops(study, layer, part, strip, "bottom")
         for row in range(len(part)):
-            weights = feature_weights(top.values[row])
-            features.append(_feature_tile(top.pixels[row], weights, top.valid[row]))
             zero = [whole[i] for i in near_zero[part[row]].tolist() if i >= 0]
             rows = [_crop_tiles(top, row, strip), zero, _crop_tiles(bottom, row, strip)]
             strips.append(_strip_sheet(rows, strip))
@@ -127,9 +125,10 @@ def _cut(image, side, places):
 
 
 def _portions(of_layer, units, strip):
-    """The units in portions whose crops fit into `MEMORY`; each portion reads its images once."""
+    """The units in portions whose pictures fit into `MEMORY`; each reads its images anew."""
     height, width = of_layer.geometry.field.size
-    most = max(1, int(MEMORY / (4 * 4 * height * width * (MOST_CROPS + strip))))
+    # Of each unit: crops of both ends, and what its feature is added up from.
+    most = max(1, int(MEMORY / (4 * 4 * height * width * (2 * strip + FEATURE_PARTS))))
     return [units[i : i + most] for i in range(0, len(units), most)]
 
 
@@ -148,12 +147,10 @@ def _whole_images(study, images):
     return tiles
 
 
-def _feature_tile(pixels, weights, valid):
-    if not weights.any():
-        return np.full((FEATURE_SIDE, FEATURE_SIDE, 3), round(GREY * 255), dtype=np.uint8)
-    share = torch.einsum("k,khw->hw", weights, valid.float()) / weights.sum()
-    feature = neuron_feature(pixels, weights, valid)
-    return thumbnail(feature, share >= VISIBLE_SHARE, FEATURE_SIDE)
+def _feature_tiles(study, layer, units):
+    """A tile a unit; grey for a unit without a positive response, which has no feature."""
+    found = layer_features(study.record, study.network, study.images, layer, units)
+    return [thumbnail(p, v, FEATURE_SIDE) for p, v in zip(found.pictures, found.valid, strict=True)]
 
 
 def _crop_tiles(patches, row, strip):

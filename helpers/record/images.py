@@ -135,15 +135,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _decode(path: str | Path) -> Image.Image:
+def decode(file) -> Image.Image:
+    """An image file, a path or open for reading, as RGB; raises what Pillow does, or OSError by our rules."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF blocks, palettes with odd transparency
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return to_rgb(image)
 
 
-_sheet = lru_cache(maxsize=64)(_decode)  # all the world's sheets, 1.4 MB each
+_sheet = lru_cache(maxsize=64)(decode)  # all the world's sheets, 1.4 MB each
 
 
 class FolderImages(ImageSet):
@@ -175,7 +176,7 @@ class FolderImages(ImageSet):
         super().__init__("+".join(labels), names, classes, class_names)
 
     def _open(self, row: int) -> Image.Image:
-        return _decode(self._paths[row])
+        return decode(self._paths[row])
 
 
 def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:

@@ -4,6 +4,9 @@ import json
 
 import check_site
 import pytest
+import yaml
+from api_reference import to_rst
+from bs4 import BeautifulSoup
 
 from .conftest import ROOT
 
@@ -108,3 +111,60 @@ def test_pictures_of_chapters_carry_their_description():
                 assert len(alt) >= check_site.SHORTEST_ALT, (
                     f"{path.name}: cell {number} draws without alt"
                 )
+
+
+def soup_of(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def contents(caption):
+    """Pages that the table of contents lists under a caption."""
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text())["parts"]
+    (listed,) = [part["chapters"] for part in parts if part["caption"] == caption]
+    return [one["file"] for one in listed]
+
+
+def test_each_chapter_says_paper_time_colab_and_download(site):
+    table = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["chapter_lines"]
+    assert list(table) == contents("Chapters")
+    for page in table:
+        items = soup_of(site / f"{page}.html").select("h1 + ul.chapter-line > li")
+        assert len(items) == 4, page
+        assert items[0].get_text().startswith("After ") and items[0].find("a")
+        assert f"{table[page]['minutes']} minutes" in items[1].get_text()
+        assert items[2].a["href"].endswith(f"{page}.ipynb") and "colab" in items[2].a["href"]
+        notebook = (site / page).parent / items[3].a["href"]
+        assert json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def test_the_first_page_has_a_card_for_each_chapter(site):
+    table = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["chapter_lines"]
+    cards = soup_of(site / "book" / "index.html").select(".chapters .sd-card")
+    assert len(cards) == len(table)
+    for page, card in zip(table, cards, strict=True):
+        assert (
+            card.select_one("a.sd-stretched-link")["href"] == f"{page.removeprefix('book/')}.html"
+        )
+        assert f"{table[page]['minutes']} minutes" in card.get_text()
+        picture = site / "book" / card.img["src"]
+        assert picture.suffix == ".webp" and picture.stat().st_size < 40_000
+
+
+def test_the_reference_names_what_a_package_exports(site):
+    import helpers.figures
+    import helpers.record
+    import helpers.selectivity
+
+    page = soup_of(site / "book" / "api.html")
+    names = {element["id"].rpartition(".")[2] for element in page.select("dt.sig[id]")}
+    for package in (helpers, helpers.record, helpers.figures, helpers.selectivity):
+        assert set(package.__all__) <= names, set(package.__all__) - names
+    assert "Alias for field number" not in page.get_text()
+
+
+def test_a_plain_docstring_becomes_markup():
+    plain = "Two * three_ of `a b`, *so*.\n\n    x = f(1)\n\nname    what it is\nlonger  what else"
+    markup = "\n".join(to_rst(plain.split("\n")))
+    assert r"Two \* three\_ of \ ``a b``\ , \ *so*\ ." in markup
+    assert ".. code-block:: python\n\n    x = f(1)" in markup
+    assert ".. code-block:: text\n\n    name    what it is\n    longer  what else" in markup

@@ -1,8 +1,9 @@
 """The unit explorer in a browser: on a bare page, beside others, in a sandboxed frame, on a telephone."""
 
 import html
+import re
 import threading
-from functools import partial
+from functools import cache, partial
 from http.server import ThreadingHTTPServer
 
 import pytest
@@ -10,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from helpers.explorers import explore
 from helpers.explorers.facts import layer_facts, unit_facts
+from helpers.explorers.indexes import index_facts
 from tests.explorers.small import CLASSES, DEAD, open_small, with_hostile_names, without_images
 
 from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
@@ -22,6 +24,7 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>expl
 <body><article>{}</article></body></html>"""
 NO_SCRIPTS = '<meta http-equiv="Content-Security-Policy" content="script-src \'none\'">'
 UNITS = list(range(2, 24))
+pytestmark = pytest.mark.usefixtures("one_thread")
 VIEWS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW)]
 
 
@@ -42,6 +45,7 @@ def site(browser, tmp_path_factory):
         "hostile": explore(with_hostile_names(study), "deep").html,
         "frame": frame.format(html.escape(deep)),
         "notebook": f"<template>{deep}</template><div class='jp-OutputArea'></div>",
+        "head": explore(study, "head").html,
         "single": explore(study, "head", [1], linked=False).html,
     }
     for name, body in pages.items():
@@ -233,6 +237,156 @@ def test_sorts(opened, key, end, falling):
     assert status(browser) == "deep, unit 2"
 
 
+def index_row(browser, name):
+    """[value (or name), by luck, place] of an index, as text."""
+    rows = browser.driver.find_elements("css selector", ".ux-indexes tbody tr")
+    (row,) = [r for r in rows if r.find_element("css selector", "th").text == name]
+    return [cell.text for cell in row.find_elements("css selector", "td")]
+
+
+def choose(browser, colour):
+    browser.driver.find_element("css selector", f".ux-colour option[value='{colour}']").click()
+
+
+@cache
+def deep_indexes():
+    return {index["key"]: index for index in index_facts(open_small(), "deep")}
+
+
+def test_indexes_say_value_luck_and_place(opened):
+    """Of a unit as the tables have it; every row is text, the line beside it is not read."""
+    browser, found = opened("one.html#deep-5"), deep_indexes()
+    assert texts(browser, ".ux-indexes tbody th") == [index["name"] for index in found.values()]
+    for key in ("class_index", "effective", "degree", "color_index"):
+        index = found[key]
+        value, luck, place = index_row(browser, index["name"])
+        assert float(value) == pytest.approx(index["values"][5], rel=5e-3)
+        if index["luck"]:
+            assert float(luck) == pytest.approx(index["luck"][5], rel=5e-3)
+        else:
+            assert luck == ""
+        known = [v for v in index["values"] if v is not None]
+        rank = 1 + sum(v > index["values"][5] for v in known)
+        joint = "joint " if known.count(index["values"][5]) > 1 else ""
+        assert re.fullmatch(rf"{joint}{rank}(st|nd|rd|th) of {len(known)}", place), place
+    assert index_row(browser, "curve area")[0] == f"{100 * found['auc']['values'][5]:.0f} %"
+    node, place = index_row(browser, "most selective node")
+    assert node == found["node"]["words"][5].replace("_", " ") and " bits, " in place
+    names = found["color"]["words"]
+    assert index_row(browser, "colour") == [names[5], f"shared by {names.count(names[5])} of 24"]
+    drawn = browser.driver.find_elements("css selector", ".ux-place svg")
+    assert len(drawn) == len(found) - 1
+    assert {line.get_attribute("aria-hidden") for line in drawn} == {"true"}
+
+
+def test_a_unit_without_responses_has_no_indexes(opened):
+    browser = opened(f"one.html#deep-{DEAD}")
+    assert index_row(browser, "class index") == ["none", "", ""]
+    assert index_row(browser, "most selective node") == ["none", ""]
+    assert index_row(browser, "colour")[0] == "none"
+
+
+@pytest.mark.parametrize("key", ["auc", "color_index", "grey_response", "node", "degree"])
+def test_sorts_by_an_index(opened, key):
+    browser, values = opened("one.html"), deep_indexes()[key]["values"]
+    sort(browser, key)
+    for unit in sorted(set(UNITS) - {DEAD}, key=lambda unit: (-values[unit], unit))[:4]:
+        assert status(browser) == f"deep, unit {unit}"
+        press(browser, Keys.ARROW_RIGHT)
+    press(browser, Keys.END)
+    assert status(browser) == f"deep, unit {DEAD}"
+
+
+def test_sorts_by_colour_and_chooses_one(opened):
+    """By name, those without last; a colour alone; with a class; and none that has both."""
+    browser, names = opened("one.html"), deep_indexes()["color"]["words"]
+    brown = [unit for unit in UNITS if names[unit] == "brown"]
+    blue = [unit for unit in UNITS if names[unit] == "blue"]
+    assert brown and blue
+    options = texts(browser, ".ux-colour option")
+    none = len(UNITS) - len(brown + blue)
+    assert options == ["any", f"blue ({len(blue)})", f"brown ({len(brown)})", f"none ({none})"]
+    sort(browser, "color")
+    for unit in blue + brown:
+        assert status(browser) == f"deep, unit {unit}"
+        press(browser, Keys.ARROW_RIGHT)
+    choose(browser, "brown")
+    assert status(browser) == f"deep, unit {brown[0]}"
+    assert browser.driver.current_url.endswith(f"#deep-{brown[0]}")
+    assert texts(browser, ".ux-count") == [f"1 of {len(brown)} found, {len(UNITS)} in all"]
+    shown = browser.driver.find_elements("css selector", ".ux-shelf .ux-tile:not(.ux-other)")
+    assert len(shown) == len(brown)
+    press(browser, Keys.END)
+    assert status(browser) == f"deep, unit {brown[-1]}"
+    find(browser, str(blue[0]))
+    assert status(browser) == f"No unit matches “{blue[0]}”, colour brown"
+    choose(browser, "blue")
+    assert status(browser) == f"deep, unit {blue[0]}"
+    (fact,) = unit_facts(open_small().record, "deep", blue)
+    find(browser, CLASSES[fact["top"]["bars"][0][0]].replace("_", " "))
+    assert status(browser) == f"deep, unit {blue[0]}"
+    assert texts(browser, ".ux-note") == ["Top class of 1 unit. Only those of colour blue count."]
+
+
+def test_a_link_opens_its_unit_whatever_the_order(opened):
+    browser, values = opened("one.html#deep-9"), deep_indexes()["auc"]["values"]
+    sort(browser, "auc")
+    browser.driver.execute_script("location.hash = '#deep-3'")
+    browser.wait("document.querySelector('.ux-status').textContent == 'deep, unit 3'")
+    order = sorted(set(UNITS) - {DEAD}, key=lambda unit: (-values[unit], unit)) + [DEAD]
+    place = order.index(3)
+    assert texts(browser, ".ux-count") == [f"{place + 1} of {len(UNITS)}"]
+    press(browser, Keys.ARROW_RIGHT)  # to the next in that order
+    assert status(browser) == f"deep, unit {order[place + 1]}"
+    choose(browser, "blue")
+    browser.driver.execute_script(f"location.hash = '#deep-{DEAD}'")  # which has no colour
+    browser.wait(f"document.querySelector('.ux-status').textContent == 'deep, unit {DEAD}'")
+    colour = "document.querySelector('.ux-colour select').value"
+    assert browser.driver.execute_script(f"return {colour}") == ""
+
+
+def test_indexes_by_keyboard_alone(opened):
+    """Tab from the explorer through its controls; colours, order and explanations by their keys."""
+    browser = opened("one.html")
+    root = browser.driver.find_element("css selector", ".unit-explorer")
+    browser.driver.execute_script("arguments[0].focus()", root)
+
+    def tab_to(selector):
+        for _ in range(9):
+            active = browser.driver.switch_to.active_element
+            if browser.driver.execute_script(f"return arguments[0].matches('{selector}')", active):
+                return active
+            active.send_keys(Keys.TAB)
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    tab_to(".ux-colour select").send_keys("br")
+    names = deep_indexes()["color"]["words"]
+    brown = [unit for unit in UNITS if names[unit] == "brown"]
+    assert status(browser) == f"deep, unit {brown[0]}"
+    tab_to(".ux-sort select").send_keys("colour ind")
+    values = deep_indexes()["color_index"]["values"]
+    brown.sort(key=lambda unit: -values[unit])
+    assert status(browser) == f"deep, unit {brown[0]}"
+    says = tab_to(".ux-says summary")
+    says.send_keys(Keys.ENTER)
+    explained = texts(browser, ".ux-says dt")
+    assert explained == [*(index["name"] for index in deep_indexes().values()), "by luck"]
+    says.send_keys(Keys.ARROW_RIGHT)  # moves on; what was opened stays open
+    assert status(browser) == f"deep, unit {brown[1]}"
+    assert browser.driver.switch_to.active_element == says and all(texts(browser, ".ux-says dd"))
+
+
+def test_without_indexes_nothing_of_them_is_there(opened):
+    browser = opened("head.html")
+    assert browser.driver.find_elements("css selector", ".ux-indexes") == []
+    for part in (".ux-colour", ".ux-says"):
+        assert not browser.driver.find_element("css selector", part).is_displayed()
+    assert len(texts(browser, ".ux-sort option")) == 4
+    browser = opened("bare.html")  # classes are known, colours are not
+    assert "class index" in texts(browser, ".ux-indexes tbody th")
+    assert not browser.driver.find_element("css selector", ".ux-colour").is_displayed()
+
+
 def test_each_unit_has_an_address(opened):
     browser = opened("one.html#deep-9")
     assert status(browser) == "deep, unit 9"
@@ -327,6 +481,7 @@ def test_names_are_text(opened):
     press(browser, *[Keys.ARROW_RIGHT] * 3)
     shown = set(texts(browser, ".ux-bars .ux-class"))
     assert {"</script><script>alert(1)</script>", "ü&quot;'"} <= shown
+    assert index_row(browser, "most selective node")[0] in texts(browser, ".ux-bars .ux-class")
     assert browser.driver.find_elements("css selector", ".ux-body :is(img, script)") == []
 
 

@@ -10,6 +10,8 @@ from helpers.explorers import explore
 
 from .small import with_hostile_names, without_images
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def identity(html):
     return re.search(r'<div id="(unit-explorer-[0-9a-f]{12})"', html)[1]

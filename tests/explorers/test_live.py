@@ -47,6 +47,7 @@ def test_the_view_follows_the_controls(executed):
     (shown,) = view["outputs"]
     page = shown["data"]["text/html"]
     assert '"layer":"shallow"' in page and '"unit":3,' in page and '"linked":false' in page
+    assert '"indexes":[{"key":"auc"' in page and '"indexes":[]' in printed  # none of the head
 
 
 def test_observers_move_unit_and_layer(study):

@@ -24,6 +24,8 @@ from helpers.selectivity import feature_weights, neuron_feature
 
 from .small import DEAD
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def opened(sheet):
     kind, data = sheet.address.split(",", 1)

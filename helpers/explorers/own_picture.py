@@ -6,7 +6,6 @@ from html import escape
 
 import numpy as np
 import torch
-from IPython.display import HTML, clear_output, display
 from PIL import Image
 
 from helpers.answers import most_driven, occlusion, prepared, responses_to
@@ -57,7 +56,7 @@ class OwnPicture:
         )
         self.grey = ipywidgets.Checkbox(value=False, description="without colour", indent=False)
         self.covered = ipywidgets.Dropdown(options=[("nothing", -1)], description="Cover for")
-        self.view = ipywidgets.Output()
+        self.view = ipywidgets.HTML()
         first = ipywidgets.HBox([self.upload, self.of_class, self.number])
         second = ipywidgets.HBox([self.layer, self.grey, self.covered])
         for row in (first, second):
@@ -163,14 +162,10 @@ class OwnPicture:
         return self._features[layer, unit]
 
     def _show(self, _=None):
-        with self.view:
-            clear_output(wait=True)
-            display(HTML(self.page()))
+        self.view.value = self.page()
 
     def _say(self, words):
-        with self.view:
-            clear_output(wait=True)
-            display(HTML(f'<p role="alert">{escape(words)}</p>'))
+        self.view.value = f'<p role="alert">{escape(words)}</p>'
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         # Written out, for ipywidgets 7 has no such method; the HTML is for pages without a kernel.

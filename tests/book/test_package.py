@@ -111,7 +111,7 @@ def run(path, folder, *more_cells):
     """Run a chapter as a notebook in this folder, and cells of a test's own after it."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.extend(more_cells)
-    return execute(notebook, folder, 180)
+    return execute(notebook, folder, 400)
 
 
 def environment(installed):

@@ -22,7 +22,7 @@ CELLS = [
     "from helpers.explorers import explore\nlive = explore(study, 'deep', [1]).live()\nlive",
     "own.layer.value = 'shallow'\nown.grey.value = True",
     "own.covered.value = own.covered.options[1][1]",
-    "print(own.view.outputs[0]['data']['text/html'])",
+    "print(own.view.value)",
 ]
 
 
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_picture_leaves_the_last_one(study, content):
     before = own.page()
     own.upload = Uploaded(content, 7)
     own._uploaded(None)
-    assert own.page() == before
+    assert own.page() == before and "cannot be shown" in own.view.value
 
 
 def test_units_are_those_that_the_picture_drives(study):

@@ -15,10 +15,9 @@ import torch
 from PIL import Image
 
 from helpers.errors import SelectivityError
-from helpers.optimise import as_input
-from helpers.record.patches import as_shown
 from helpers.record.receptive_field import as_positions
 from helpers.record.taps import listening
+from helpers.replay import in_grey
 
 _BATCH = 32
 _ACROSS = 14  # places of the cover along a side
@@ -42,10 +41,7 @@ class Driven(NamedTuple):
 def prepared(network, picture: Image.Image, grey: bool = False) -> torch.Tensor:
     """A picture as the network takes it, (3, H, W); grey: channels are replaced by their mean."""
     inputs = network.preprocess(picture)
-    if not grey:
-        return inputs
-    shown = as_shown(network.preprocess)(inputs).mean(0, keepdim=True).expand(3, -1, -1)
-    return as_input(network)(shown[None])[0]
+    return in_grey(network)(inputs[None])[0] if grey else inputs
 
 
 @torch.inference_mode()

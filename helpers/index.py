@@ -36,7 +36,7 @@ COLUMNS = (
 )
 OF_CATEGORY = ("share", "share_chance", "balanced", "contrast")
 OF_PICTURES = ("color_index", "grey_response", "hue", "color", "self_response")
-_CURVE = 400  # images, paper 4, figure 1
+CURVE = 400  # images, paper 4, figure 1
 _BYTES = 1 << 30  # of features at once
 
 
@@ -52,7 +52,7 @@ def index_units(
     facets = facet_units({n: layer_counts(record, n) for n in record.layers}, sizes, names)
     classes = class_units(record)
     areas = area_percent(
-        {n: curve_area(activation_curve(record[n].top.values[:, :_CURVE])) for n in record.layers}
+        {n: curve_area(activation_curve(record[n].top.values[:, :CURVE])) for n in record.layers}
     )
     table = facets[["layer", "unit", "n_images"]].assign(
         dead=facets["n_images"].to_numpy() == 0,

@@ -7,6 +7,8 @@
 A response is read where the record found the strongest one, or where the picture was pasted.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from tqdm.auto import tqdm
@@ -20,6 +22,12 @@ from helpers.record.taps import listening
 from helpers.selectivity.feature import MOST_CROPS, feature_weights
 
 RIGHT = ("top1 colour", "top5 colour", "top1 grey", "top5 grey")
+
+
+def in_grey(network) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What takes the colour out of images as the network takes them, (B, 3, H, W): their channels' mean."""
+    show, take = as_shown(network.preprocess), as_input(network)
+    return lambda batch: take(show(batch).mean(1, keepdim=True).expand(-1, 3, -1, -1))
 
 
 @torch.inference_mode()
@@ -42,7 +50,7 @@ def responses_in_grey(
         asked[name] = image[order], unit[order], rank[order], top.positions
         found[name] = torch.full(top.values.shape, torch.nan)
     numbers = torch.cat([image for image, *_ in asked.values()]).unique().tolist()
-    show, take = as_shown(network.preprocess), as_input(network)
+    grey = in_grey(network)
     device = usable_device(device)
     module = network.module.to(device)
     read = torch.empty(0, dtype=torch.int64)
@@ -64,8 +72,7 @@ def responses_in_grey(
         with bar, listening(module, {n: network.taps[n] for n in record.layers}, receive):
             for read, batch, unreadable in batches(images, network.preprocess, numbers, batch_size):
                 if len(read):
-                    grey = show(batch).mean(1, keepdim=True).expand(-1, 3, -1, -1)
-                    module(take(grey).to(device))
+                    module(grey(batch).to(device))
                 bar.update(len(read) + len(unreadable))
     finally:
         network.module.to("cpu")
@@ -123,7 +130,7 @@ def right_in_grey(
     if len(wanted) != len(images):
         raise ValueError(f"{len(wanted)} answers for {len(images)} images")
     shown = np.flatnonzero(wanted >= 0)
-    show, take = as_shown(network.preprocess), as_input(network)
+    take = in_grey(network)
     device = usable_device(device)
     module = network.module.to(device)
     right = torch.zeros(len(images), len(RIGHT), dtype=torch.bool)
@@ -134,7 +141,7 @@ def right_in_grey(
                 bar.update(len(read) + len(unreadable))
                 if not len(read):
                     continue
-                grey = take(show(batch).mean(1, keepdim=True).expand(-1, 3, -1, -1))
+                grey = take(batch)
                 answers = torch.from_numpy(wanted[read.numpy()])[:, None]
                 for column, inputs in ((0, batch), (2, grey)):
                     inputs = inputs.to(device, memory_format=torch.channels_last)

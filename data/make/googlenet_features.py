@@ -75,7 +75,7 @@ def prepared(study):
 
 
 def layer_columns(study, layer):
-    """`COLUMNS` of the units of a layer but the grey response, (U, 7) float16, and the first features."""
+    """`COLUMNS` of the units of a layer but the grey response, (U, 7) float16."""
     record, network, images = study.record, study.network, study.images
     parts = []
     for units in torch.arange(record[layer].n_units).split(_TOGETHER):

@@ -23,12 +23,12 @@ from helpers.claims.counts import untrained_rows
 from helpers.claims.depth import convolutions
 from helpers.errors import SelectivityError
 from helpers.features import crop_numbers, layer_features
-from helpers.index import OF_PICTURES, picture_units
+from helpers.index import CURVE, OF_PICTURES, picture_units
 from helpers.ontology import ontology_of
 from helpers.record.images import WorldImages, batches
 from helpers.record.patches import as_shown
 from helpers.replay import RIGHT, right_in_grey
-from helpers.selectivity.classes import class_units
+from helpers.selectivity.classes import class_selectivity, class_units
 from helpers.selectivity.color import color_selectivity, image_hues
 from helpers.selectivity.feature import (
     activation_curve,
@@ -40,7 +40,6 @@ from helpers.selectivity.profile import stages
 from helpers.tables import load_table
 
 COLUMNS = (*OF_PICTURES, "structure", "variance_among")
-CURVE = 400  # images, paper 4, figure 1
 _BATCH = 128
 
 
@@ -108,9 +107,9 @@ def untrained_classes(study) -> pd.DataFrame:
         return class_columns(twin)[["layer", "stage", "unit", "n_images", "class_index"]]
     parts = []
     for name, rows in untrained_rows(study).items():
-        m, n = (rows > 0).sum(1).double(), rows.sum(1).double()
-        index = torch.where(n > 1, (n - m) / (n - 1), torch.nan)
-        columns = {"unit": range(len(rows)), "n_images": n.int(), "class_index": index}
+        n = rows.sum(1).int()
+        index = class_selectivity(rows, n)
+        columns = {"unit": range(len(rows)), "n_images": n, "class_index": index}
         parts.append(pd.DataFrame({"layer": name, **columns}))
     units = pd.concat(parts, ignore_index=True)
     units.insert(1, "stage", units["layer"].map(stages(units["layer"].unique())))

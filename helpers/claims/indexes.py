@@ -35,6 +35,7 @@ from helpers.claims.trends import (
     low_and_high,
     together,
 )
+from helpers.index import CURVE
 from helpers.selectivity.classes import (
     CLASS_SELECTIVE,
     FIRST,
@@ -61,12 +62,7 @@ _CONSIDERABLE = {1: 0.1, 5: 0.05}  # rise of the error; the paper's are .24 and 
 
 def own_response_falls(study) -> Measurement:
     """The response to the own feature: its mean in the high layers minus that in the low ones."""
-    low, high = low_and_high(feature_units(study), "self_response")
-    value, start, end = interval(difference, high, low)
-    before = untrained_features(study)
-    null = np.nan if before is None else _change(before, "self_response")
-    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
-    return Measurement(value, start, end, null, below(start, end, 0), words, "{:+.2f}".format)
+    return _depth_change(feature_units(study), untrained_features(study), "self_response", below)
 
 
 def curves_steeper(study) -> Measurement:
@@ -74,7 +70,7 @@ def curves_steeper(study) -> Measurement:
     low, high = low_and_high(class_columns(study), "auc")
     value, start, end = interval(difference, high, low)
     layer = next(iter(study.record.layers))
-    used = min(400, study.record[layer].top.values.shape[1])
+    used = min(CURVE, study.record[layer].top.values.shape[1])
     words = (
         f"points of area: {low.mean():.0f}% of the network's largest in low layers, {high.mean():.0f}% in "
         f"high ones, over {used} images; "
@@ -274,12 +270,7 @@ def class_share(study, where: str, over: float, bound: float, more: bool) -> Mea
 def class_rises(study) -> Measurement:
     if study.record.counts.max() < 2 or len(study.record.class_names) < 2:
         raise CannotTest("the index is the same for all units: one image a class, or one class")
-    low, high = low_and_high(class_columns(study), "class_index")
-    value, start, end = interval(difference, high, low)
-    before = _untrained_classes(study)
-    null = np.nan if before is None else _change(before, "class_index")
-    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
-    return Measurement(value, start, end, null, above(start, end, 0), words, "{:+.2f}".format)
+    return _depth_change(class_columns(study), _untrained_classes(study), "class_index", above)
 
 
 def both(study) -> Measurement:
@@ -376,6 +367,15 @@ def _last_stage(table):
 
 def _selective_low_and_high(table):
     return low_and_high(table.assign(selective=_color_selective(table)), "selective")
+
+
+def _depth_change(table, before, column, verdict):
+    """A column's mean in the high layers minus that in the low ones, held against zero by `verdict`."""
+    low, high = low_and_high(table, column)
+    value, start, end = interval(difference, high, low)
+    null = np.nan if before is None else _change(before, column)
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
+    return Measurement(value, start, end, null, verdict(start, end, 0), words, "{:+.2f}".format)
 
 
 def _change(table, column):

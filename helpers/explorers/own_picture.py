@@ -11,13 +11,13 @@ from PIL import Image
 from helpers.answers import most_driven, occlusion, prepared, responses_to
 from helpers.claims.depth import convolutions
 from helpers.errors import SelectivityError
+from helpers.explorers.live import VIEW
 from helpers.explorers.pictures import QUALITY, thumbnail
 from helpers.features import layer_features
 from helpers.figures.style import readable
 from helpers.record.images import decode
 from helpers.record.patches import as_shown
 
-VIEW = "application/vnd.jupyter.widget-view+json"
 NEEDS_KERNEL = (
     "<p><em>Here you see one picture. With a running kernel (open the chapter in a notebook) you can "
     "upload your own, choose another layer, take the colour away, and cover parts of it.</em></p>"

@@ -1,8 +1,8 @@
 """Fail when the built pages would break for a reader. usage: check_site.py _build/html
 
 One finding a line: what the page asks other hosts for, images without a description, tracebacks,
-links that lead nowhere, Colab links that cannot open, formulas left as TeX, pages too heavy for a
-slow connection.
+links that lead nowhere, Colab links that cannot open, formulas left as TeX, pages that weigh too much, with
+all that a browser loads for them, for a slow connection.
 """
 
 import re
@@ -124,6 +124,19 @@ def check_links(page, soup, site, anchors):
                 yield f"link to a missing place: {link['href']}"
 
 
+def fetched(page, soup):
+    """Files of the site that a browser loads with the page: scripts, styles, pictures."""
+    named = [
+        urlsplit(element[attribute])
+        for tag, attributes in FETCHED.items()
+        for element in soup.find_all(tag)
+        for attribute in attributes
+        if element.get(attribute) and not set(element.get("rel") or []) & NOT_FETCHED
+    ]
+    local = {page.parent / unquote(one.path) for one in named if not (one.scheme or one.netloc)}
+    return {path.resolve() for path in local if path.is_file()}
+
+
 def check_page(page, site, root=ROOT, anchors=None):
     """All findings for one page."""
     markup = page.read_text(encoding="utf-8")
@@ -136,10 +149,9 @@ def check_page(page, site, root=ROOT, anchors=None):
         *check_colab(soup, root),
         *check_links(page, soup, site, anchors or anchors_of),
     ]
-    if len(markup.encode()) > MAXIMUM_BYTES:
-        findings.append(
-            f"weighs {len(markup.encode()) / 1e6:.1f} MB, the limit is {MAXIMUM_BYTES / 1e6:g}"
-        )
+    weight = len(markup.encode()) + sum(path.stat().st_size for path in fetched(page, soup))
+    if weight > MAXIMUM_BYTES:
+        findings.append(f"weighs {weight / 1e6:.1f} MB, the limit is {MAXIMUM_BYTES / 1e6:g}")
     return findings
 
 

@@ -33,7 +33,16 @@ def execution_key(root=ROOT, environment=os.environ):
         digest.update(f"{name} {_version(name)}\0".encode())
     for name in ("STUDY", "SELECTIVITY_HOME"):
         digest.update(f"{name} {environment.get(name, '')}\0".encode())
+    for found in sorted(fetched_files(environment)):
+        digest.update(f"{found}\0".encode())
     return digest.hexdigest()
+
+
+def fetched_files(environment=os.environ):
+    """Weights and image folders in SELECTIVITY_HOME: with them, chapters show what they else leave out."""
+    home = environment.get("SELECTIVITY_HOME")
+    folders = [Path(home) / name for name in ("weights", "images")] if home else []
+    return [found.relative_to(home).as_posix() for one in folders for found in one.glob("*")]
 
 
 def _version(name):

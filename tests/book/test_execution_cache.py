@@ -49,6 +49,13 @@ def test_another_study_changes_it(project):
     assert key(project) != key(project, SELECTIVITY_HOME="/elsewhere")
 
 
+def test_fetched_photographs_change_it(project, tmp_path):
+    home = tmp_path / "home"
+    before = key(project, SELECTIVITY_HOME=str(home))
+    (home / "images" / "photographs").mkdir(parents=True)
+    assert key(project, SELECTIVITY_HOME=str(home)) != before
+
+
 def test_another_library_changes_it(project, monkeypatch):
     before = key(project)
     monkeypatch.setattr(execution_cache, "_version", lambda name: "0.0")

@@ -1,7 +1,9 @@
 """The built pages keep the rules, and every rule notices when it is broken."""
 
 import json
+import zipfile
 
+import archives
 import check_site
 import pytest
 import yaml
@@ -75,6 +77,13 @@ def test_a_fault_is_found(tmp_path, fault):
     markup, expected = FAULTS[fault]
     findings = write_page(tmp_path, GOOD.replace("</article>", markup + "</article>"))
     assert any(expected in finding for finding in findings), findings
+
+
+def test_a_heavy_picture_makes_a_page_heavy(tmp_path):
+    (tmp_path / "heavy.png").write_bytes(b"0" * check_site.MAXIMUM_BYTES)
+    picture = "<img src='heavy.png' alt='A picture that takes a minute'>"
+    (finding,) = write_page(tmp_path, GOOD.replace("</article>", picture + "</article>"))
+    assert "weighs 5.0 MB" in finding
 
 
 def test_nothing_built_is_a_finding(tmp_path):
@@ -168,3 +177,32 @@ def test_a_plain_docstring_becomes_markup():
     assert r"Two \* three\_ of \ ``a b``\ , \ *so*\ ." in markup
     assert ".. code-block:: python\n\n    x = f(1)" in markup
     assert ".. code-block:: text\n\n    name    what it is\n    longer  what else" in markup
+
+
+def test_the_site_can_be_taken_away(site, tmp_path):
+    """The archive on the first page holds a site without faults of its own, and all that is on it."""
+    first = soup_of(site / "book" / "index.html")
+    links = [a["href"] for a in first.select("a[download]") if a["href"].endswith(".zip")]
+    assert len(links) == 2
+    for link in links:
+        with zipfile.ZipFile(site / "book" / link) as archive:
+            archive.extractall(tmp_path)
+    taken = tmp_path / "neuron-selectivity-site"
+    pages = {path.relative_to(site) for path in check_site.pages_of(site)}
+    assert {path.relative_to(taken) for path in check_site.pages_of(taken)} == pages
+    assert (taken / "index.html").is_file() and not (taken / "downloads").exists()
+    faults = check_site.check_site(taken)
+    assert all(fault.endswith(".zip") for fault in faults), faults  # the archive holds no archive
+    chapters = {path.name for path in (ROOT / "book").glob("*.ipynb")}
+    notebooks = {path.name for path in (tmp_path / "neuron-selectivity-notebooks").iterdir()}
+    assert notebooks == chapters | {"LICENSE"}
+
+
+def test_archives_of_the_same_files_are_the_same(tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    for name in ("one", "two"):
+        archives.write_archive(tmp_path / name / "x.zip", {"b/a.txt": tmp_path / "a.txt"})
+        (tmp_path / "a.txt").touch()
+    one, two = ((tmp_path / name / "x.zip").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert zipfile.ZipFile(tmp_path / "one" / "x.zip").read("x/b/a.txt") == b"a"

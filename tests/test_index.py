@@ -135,10 +135,18 @@ def test_the_command_writes_the_table(folder):
     assert not list(folder.glob("*.part"))
 
 
+def test_the_same_table_as_parquet(folder):
+    for name in ("plain.csv", "plain.parquet"):
+        done = run("index", folder / "r.safetensors", "--out", folder / name)
+        assert done.returncode == 0, done.stderr
+    written = pd.read_csv(folder / "plain.csv", keep_default_na=False, na_values=[""])
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "plain.parquet"), written)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--out", "units.xlsx"], ".csv"),
+        (["--out", "units.xlsx"], ".csv or .parquet"),
         (["--out", "nowhere/units.csv"], "no such folder"),
         (["--out", "u.csv", "--category", "mine=a,z"], "no class 'z'"),
         (["--out", "u.csv", "--weights", "w.safetensors"], "--images"),

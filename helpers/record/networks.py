@@ -5,6 +5,7 @@
     load_network("timm:convnext_tiny", "mine.pth")   # its architecture, the reader's weights
     load_network("torchvision:vgg16", "random")      # initialised with a fixed seed: a control
     wrap(my_module, "mine")                          # any nn.Module
+    untrained(network)                               # its control: the same, before training
 
 Each network keeps the preprocessing it was trained with, as a function and in words; the words go into
 every record, so that a record made from differently prepared images is recognised.
@@ -150,6 +151,31 @@ def wrap(
     # Without the memory addresses that differ in every run.
     words = re.sub(r"\s+", " ", re.sub(r" at 0x[0-9a-fA-F]+", "", str(preprocess)))
     return _network(name, copy.deepcopy(module), preprocess, words, input_size, class_names)
+
+
+def untrained(network: Network) -> Network:
+    """A copy of a network as it was before training: the control for one that cannot be had by name.
+
+    Every module that knows how to draw its weights (`reset_parameters`) does so, with a fixed seed; the
+    statistics of batch norms start anew. Raises SelectivityError, naming them, where parameters belong to no
+    such module: build that network anew and `wrap` it.
+    """
+    module = copy.deepcopy(network.module)
+    drawn = [child for child in module.modules() if hasattr(child, "reset_parameters")]
+    own = {id(p) for child in drawn for p in child.parameters()}
+    left = [name for name, p in module.named_parameters() if id(p) not in own]
+    if left:
+        raise SelectivityError(
+            f"{network.name}: nothing says how {', '.join(left[:3])}{', ...' if len(left) > 3 else ''} were "
+            "first drawn: build the network without its weights, and wrap it"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        for child in drawn:
+            child.reset_parameters()
+    name = f"{network.name} before training"
+    return _network(name, module, network.preprocess, network.preprocessing, network.input_size,
+                    network.class_names)  # fmt: skip
 
 
 def _network(name, module, preprocess, preprocessing, input_size, class_names) -> Network:

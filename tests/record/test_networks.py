@@ -21,6 +21,7 @@ from helpers.record.networks import (
     PixelPreprocessing,
     _worldnets,
     load_network,
+    untrained,
     wrap,
 )
 from helpers.record.weights import tensors_sha256
@@ -162,6 +163,32 @@ def test_wrap_leaves_the_reader_s_module_alone(noise):
     assert network.preprocess(noise).shape == (3, 32, 32)
     assert "short side to 37 px" in network.preprocessing
     assert network.weights == f"sha256:{tensors_sha256(module.state_dict())}"
+
+
+def test_an_untrained_copy_forgets_what_was_learned():
+    trained = load_network("torchvision:resnet18", "random")
+    with torch.no_grad():
+        for parameter in trained.module.parameters():
+            parameter += 7.0
+        trained.module.bn1.running_mean += 3.0
+    before, state = untrained(trained), torch.get_rng_state()
+    assert before.name == "torchvision:resnet18 before training"
+    assert before.preprocessing == trained.preprocessing and list(before.taps) == list(trained.taps)
+    # torch's own first weights of this layer lie within 1 / sqrt(fan in), nothing near 7.
+    first = before.module.conv1.weight
+    assert first.abs().max() <= (3 * 7 * 7) ** -0.5 and first.std() > 0.5 * (3 * 3 * 7 * 7) ** -0.5
+    assert before.module.bn1.running_mean.abs().max() == 0
+    assert all(
+        (p - 1).abs().max() == 0 for n, p in before.module.named_parameters() if n == "bn1.weight"
+    )
+    assert trained.module.conv1.weight.mean() > 6  # the reader's own stays
+    assert untrained(trained).weights == before.weights != trained.weights
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_parameters_that_nothing_draws_are_named():
+    with pytest.raises(SelectivityError, match="nothing says how cls_token, pos_embed"):
+        untrained(load_network("timm:test_vit", "random"))
 
 
 def test_wrap_with_preprocessing_of_its_own():

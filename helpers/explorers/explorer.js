@@ -1,44 +1,4 @@
 // The unit explorer: shows one unit of `data` (made by facts.py and pictures.py) in `root`.
-// Texts from the data enter the page as text, never as markup.
-
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-function svg(markup) { // an inline drawing in per cent of its box; parsed as HTML, so no namespace
-  const box = h("span", {});
-  box.innerHTML = `<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">${markup}</svg>`;
-  return box.firstChild;
-}
-
-// Three significant digits, thousands whole, two below a thousandth, and a minus sign as wide as a plus.
-function number(value) {
-  const size = Math.abs(value);
-  const text = size >= 999.5 ? value.toFixed(0) : size >= 0.001 || !size ? value.toPrecision(3)
-    : size >= 0.0001 ? value.toPrecision(2) : value.toExponential(1);
-  return text.replaceAll("-", "\u2212");
-}
-
-const percent = share => (share > 0 && share < 0.005 ? "<1" : `${Math.round(100 * share)}`.replace("-", "\u2212")) + " %";
-const readable = name => name.replace(/^n\d{8}-/, "").replaceAll("_", " ");
-
-function ordinal(n) {
-  const ending = n % 100 > 10 && n % 100 < 14 ? "th" : ["th", "st", "nd", "rd"][n % 10] || "th";
-  return n + ending;
-}
-
-function tile(sheet, place, label) {
-  const at = (index, count) => (count > 1 ? (100 * index) / (count - 1) : 0) + "%";
-  const picture = h("span", { class: "ux-tile", role: "img", "aria-label": label, title: label });
-  picture.style.backgroundImage = `url("${sheet.address}")`;
-  picture.style.backgroundSize = `${100 * sheet.columns}% ${100 * sheet.rows}%`;
-  picture.style.backgroundPosition =
-    at(place % sheet.columns, sheet.columns) + " " + at(Math.floor(place / sheet.columns), sheet.rows);
-  return picture;
-}
 
 // --- the parts of one unit ------------------------------------------------------------------------
 
@@ -79,7 +39,6 @@ function ranks(data, unit) {
 
 // The indexes of a unit, a row each: value, what luck gives, the place among the values of the layer.
 function indexes(data, unit) {
-  const written = { number, percent, bits: value => value.toFixed(2) + " bits" };
   const place = (line, text) => h("td", { class: "ux-place", title: text }, line, h("span", {}, text));
   const rows = data.indexes.map(({ name, written: how, values, luck, words }) => {
     const word = words && readable(words[unit.unit] ?? "none");
@@ -90,10 +49,10 @@ function indexes(data, unit) {
         place("", `shared by ${same} of ${words.length}`));
     }
     const own = values[unit.unit], { rank, line } = placed(values, own);
-    const shown = own === null ? "none" : written[how](own);
+    const shown = own === null ? "none" : WRITTEN[how](own);
     if (words) return h("tr", {}, first, h("td", { colspan: 2, class: "ux-word", title: word }, word),
       place(line, own === null ? "" : `${shown}, ${rank}`));
-    const chance = luck && luck[unit.unit] !== null ? written[how](luck[unit.unit]) : "";
+    const chance = luck && luck[unit.unit] !== null ? WRITTEN[how](luck[unit.unit]) : "";
     return h("tr", {}, first, h("td", {}, h("b", {}, shown)), h("td", {}, chance), place(line, rank));
   });
   const column = name => h("th", { scope: "col" }, name);
@@ -174,11 +133,43 @@ function bars(data, unit, row) {
     rows.length ? h("ul", { class: "ux-bars" }, ...rows) : h("p", { class: "ux-bars ux-muted" }, `no response ${side} zero`));
 }
 
+// The patches taken apart: a picture each, with its part of what the patches differ in.
+function components(data, unit) {
+  const { address, explained } = unit.components;
+  const sheet = { address, columns: 8, rows: 1 };
+  const tiles = explained.map((part, i) => h("li", {},
+    tile(sheet, i, `independent component ${i + 1} of ${data.layer} unit ${unit.unit}: ${percent(part)} of the variance`),
+    h("b", {}, percent(part))));
+  return h("section", { class: "ux-near ux-components", "aria-label": "independent components" },
+    h("div", { class: "ux-title" }, h("b", {}, "Components"),
+      h("span", { class: "ux-caption" }, "of its 100 strongest patches in grey; below: part of their variance")),
+    tiles.length ? h("ol", { class: "ux-strip" }, ...tiles) : h("p", { class: "ux-strip ux-muted" }, "none: the patches are alike, or there are none"));
+}
+
+// Classes and what they are kinds of, the letters the larger the larger the share; numbers for those who cannot see that.
+function cloud(data, unit) {
+  const words = unit.cloud.map(([word, share]) => {
+    const [name, chance, holds] = data.words[word], kind = holds > 1;
+    const says = `${percent(share)}; ${kind ? `a kind of ${holds} classes, ` : ""}${percent(chance)} of all images`;
+    const item = h("li", { class: kind ? "ux-kind" : "", title: `${readable(name)}: ${says}` }, readable(name),
+      h("span", { class: "ux-unseen" }, `: ${says}`));
+    item.style.fontSize = `${(0.75 + Math.sqrt(share)).toFixed(2)}rem`;
+    return item;
+  });
+  const room = "ux-cloud" + (data.units.some(other => other.cloud.length > 14) ? " ux-many" : "");
+  return h("section", { class: "ux-near ux-words", "aria-label": "words for the strongest responses" },
+    h("div", { class: "ux-title" }, h("b", {}, "Words"),
+      h("span", { class: "ux-caption" }, "the larger, the more of the 100 strongest; italic: what classes are kinds of")),
+    words.length ? h("ul", { class: room }, ...words) : h("p", { class: room + " ux-muted" }, "no response above zero"));
+}
+
 function responses(data, unit) {
   const scale = `A class's share is weighted by response. A full bar is ${percent(data.largest_share)}, the largest share `
     + "in this layer; the mark | is the class's share of all images.";
-  return [h("div", { class: "ux-strips" }, ...STRIPS.map((_, row) => strip(data, unit, row))),
-    h("div", { class: "ux-ends" }, bars(data, unit, 0), bars(data, unit, 2)), h("p", { class: "ux-muted ux-scale" }, scale)];
+  return [h("div", { class: "ux-strips" }, ...STRIPS.map((_, row) => strip(data, unit, row)),
+    ...(unit.components ? [components(data, unit)] : [])),
+    h("div", { class: "ux-ends" }, bars(data, unit, 0), bars(data, unit, 2)), h("p", { class: "ux-muted ux-scale" }, scale),
+    ...(data.words.length ? [cloud(data, unit)] : [])];
 }
 
 // --- one explorer ---------------------------------------------------------------------------------
@@ -200,16 +191,12 @@ function mount(root, data) {
   const ofUnits = units.map(({ unit }) => colours?.[unit]); // no unit of a layer without colours has one
   const colourNames = colours ? [...new Set(ofUnits)].sort((a, b) => (a === NONE) - (b === NONE) || (a < b ? -1 : 1)) : [];
   const link = $(".ux-link"), shelf = $(".ux-shelf"), [above, below] = root.querySelectorAll(".ux-body");
-  // Addresses mean something on a page of one's own; a notebook's address belongs to its application.
-  const linkable = data.linked && /^(https?|file):$/.test(location.protocol) && !root.closest(".jp-OutputArea, .output_area");
+  const linked = data.linked && linkable(root);
   // `order`: places in `units`, as found and sorted; `position` in it; `current`: the place shown, kept when nothing is found.
   let order = [], position = 0, current = units.findIndex(unit => unit.unit === data.start);
 
-  root.dataset.ready = "";
+  begin(root);
   root.dataset.layer = data.layer;
-  for (let n = 2; document.querySelectorAll(`[id='${root.id}']`).length > 1; n++) root.id = root.id.replace(/(-\d)?$/, "-" + n);
-  $(".ux-off").remove();
-  $(".ux-on").hidden = false;
 
   // #LAYER-UNIT, or #STUDY/LAYER-UNIT where the page shows this layer more than once.
   const full = data.study + "/" + data.layer;
@@ -217,11 +204,12 @@ function mount(root, data) {
     const same = [...document.querySelectorAll(".unit-explorer")].filter(other => other.dataset.layer === data.layer);
     return "#" + encodeURI(same.length > 1 ? full : data.layer) + "-" + unit.unit;
   }
-  function placeOf(hash) {
-    let text = hash.slice(1);
-    try { text = decodeURIComponent(text); } catch { /* not an address of ours */ }
-    return units.findIndex(unit => text === `${data.layer}-${unit.unit}` || text === `${full}-${unit.unit}`);
-  }
+  const placeOf = text => units.findIndex(({ unit }) => text === `${data.layer}-${unit}` || text === `${full}-${unit}`);
+  // For other views on the page: the address of a unit that is among those shown here, and a way to it.
+  root.unitAt = (study, layer, unit) => {
+    const place = study === data.study ? placeOf(`${layer}-${unit}`) : -1;
+    return place < 0 ? null : { address: address(units[place]), open: () => open(place) };
+  };
   function refreshLink() { link.href = address(units[current]); }
 
   function show() {
@@ -246,7 +234,7 @@ function mount(root, data) {
     show();
     count();
     // A sandboxed frame refuses; the explorer works without.
-    if (linkable) try { history.replaceState(history.state, "", link.href); } catch { /* as said */ }
+    if (linked) try { history.replaceState(history.state, "", link.href); } catch { /* as said */ }
   }
 
   function count() {
@@ -336,17 +324,13 @@ function mount(root, data) {
   $(".ux-says").hidden = !data.indexes.length;
   $(".ux-says dl").append(...data.indexes.flatMap(({ name, says }) => [h("dt", {}, name), h("dd", {}, says)]),
     h("dt", {}, "by luck"), h("dd", {}, "what a unit gets that ignores classes"));
+  if (data.words.length) $(".ux-says dl").append(h("dt", {}, "words"), h("dd", {},
+    "of classes, and of what they are kinds of, the at most 20 that tell most of its 100 strongest images, in bits"));
   $(".ux-bar").hidden = units.length < 2;
   $(".ux-note").hidden = $(".ux-count").hidden = units.length < 2;
   shelf.hidden = units.length < 2 || !data.sheets.length;
-  link.hidden = !linkable;
+  link.hidden = !linked;
   if (data.missing) $(".ux-on").append(h("p", { class: "ux-muted ux-missing" }, data.missing));
   arrange();
-  if (linkable) {
-    const follow = () => { if (placeOf(location.hash) >= 0) open(placeOf(location.hash)); };
-    window.addEventListener("hashchange", follow);
-    // Again when all is laid out: what stands above may still grow.
-    if (document.readyState !== "complete") window.addEventListener("load", follow, { once: true });
-    follow();
-  }
+  if (linked) followAddress(() => { if (placeOf(hashText()) >= 0) open(placeOf(hashText())); });
 }

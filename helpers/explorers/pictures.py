@@ -40,7 +40,7 @@ class Sheet:
     what: str = ""
 
 
-def make_sheet(tiles: np.ndarray, columns: int, what: str = "") -> Sheet:
+def make_sheet(tiles: np.ndarray, columns: int, what: str = "", quality: int = QUALITY) -> Sheet:
     """Tiles (n, S, S, 3) uint8 -> a Sheet; the last row is filled up with grey."""
     n, side = tiles.shape[:2]
     rows = -(-n // columns)
@@ -49,7 +49,7 @@ def make_sheet(tiles: np.ndarray, columns: int, what: str = "") -> Sheet:
     grid = full.reshape(rows, columns, side, side, 3).swapaxes(1, 2)
     encoded = io.BytesIO()
     image = Image.fromarray(grid.reshape(rows * side, columns * side, 3))
-    image.save(encoded, "WEBP", quality=QUALITY, method=6)
+    image.save(encoded, "WEBP", quality=quality, method=6)
     address = "data:image/webp;base64," + base64.b64encode(encoded.getvalue()).decode()
     return Sheet(address, columns, rows, what)
 
@@ -89,7 +89,7 @@ def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Shee
     near_zero = study.record[layer].near_zero.images[:, : min(NEAR_ZERO, strip)]
     whole = _whole_images(study, near_zero[units].unique().tolist())
     for part in _portions(study.record[layer], units, strip):
-        features += _feature_tiles(study, layer, part)
+        features += _feature_tiles(study, layer, part, FEATURE_SIDE)
         top = _crops(study, layer, part, strip, "top")
         bottom = _crops(study, layer, part, strip, "bottom")
         for row in range(len(part)):
@@ -99,21 +99,39 @@ def unit_pictures(study, layer: str, units: list[int], strip: int) -> tuple[Shee
     return make_sheet(np.stack(features), COLUMNS, "neuron feature"), strips
 
 
+def has_pictures(study, layer: str) -> bool:
+    """Whether crops of the layer can be made: network and images are here, and places are recorded."""
+    places = study.record[layer].top.positions is not None
+    return places and study.has_images and study.has_network
+
+
+def feature_tiles(study, layer: str, units: list[int], side: int) -> list[np.ndarray]:
+    """The neuron features of units as tiles (side, side, 3) uint8; see `thumbnail`."""
+    parts = _portions(study.record[layer], units, 0)
+    return [tile for part in parts for tile in _feature_tiles(study, layer, part, side)]
+
+
 def shipped_sheets(record, layer: str, units: list[int]) -> list[Sheet]:
     """Sheets of shipped pictures of these units, if they were made from the record's own weights."""
+    return [
+        make_sheet(np.stack([tiles[unit] for unit in units]), COLUMNS, kind)
+        for kind, tiles in shipped_tiles(record, layer, units)
+        if len(tiles) == len(units)
+    ]
+
+
+def shipped_tiles(record, layer: str, units: list[int]) -> list[tuple[str, dict]]:
+    """[(what its pictures are, {unit: tile})] of each shipped sheet with any of these units."""
     found = []
     for path in sorted(data_path("pictures").glob("*.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
         kind = KINDS.get(path.stem.rsplit("-", 1)[-1])
         place = {name: i for i, name in enumerate(about.get("units", ()))}
-        wanted = [place.get(f"{layer}:{unit}") for unit in units]
-        if (
-            kind
-            and None not in wanted
-            and about.get("weights") == record.metadata["network"]["weights"]
-        ):
+        wanted = {unit: place[f"{layer}:{unit}"] for unit in units if f"{layer}:{unit}" in place}
+        if kind and wanted and about.get("weights") == record.metadata["network"]["weights"]:
             image = Image.open(path.with_suffix(".webp")).convert("RGB")
-            found.append(make_sheet(_cut(image, about["tile"], wanted), COLUMNS, kind))
+            cut = _cut(image, about["tile"], wanted.values())
+            found.append((kind, dict(zip(wanted, cut, strict=True))))
     return found
 
 
@@ -147,10 +165,10 @@ def _whole_images(study, images):
     return tiles
 
 
-def _feature_tiles(study, layer, units):
+def _feature_tiles(study, layer, units, side):
     """A tile a unit; grey for a unit without a positive response, which has no feature."""
     found = layer_features(study.record, study.network, study.images, layer, units)
-    return [thumbnail(p, v, FEATURE_SIDE) for p, v in zip(found.pictures, found.valid, strict=True)]
+    return [thumbnail(p, v, side) for p, v in zip(found.pictures, found.valid, strict=True)]
 
 
 def _crop_tiles(patches, row, strip):

@@ -10,8 +10,10 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 
 from helpers.explorers import explore
+from helpers.explorers.components import unit_components
 from helpers.explorers.facts import layer_facts, unit_facts
 from helpers.explorers.indexes import index_facts
+from helpers.explorers.words import unit_words
 from tests.explorers.small import CLASSES, DEAD, open_small, with_hostile_names, without_images
 
 from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
@@ -42,6 +44,7 @@ def site(browser, tmp_path_factory):
         "two": "<p>first</p>" * 60 + deep + shallow,
         "same": deep + deep + bare,
         "bare": bare,
+        "parts": explore(study, "deep", [4, 5, 6], components=True).html,
         "hostile": explore(with_hostile_names(study), "deep").html,
         "frame": frame.format(html.escape(deep)),
         "notebook": f"<template>{deep}</template><div class='jp-OutputArea'></div>",
@@ -370,10 +373,51 @@ def test_indexes_by_keyboard_alone(opened):
     says = tab_to(".ux-says summary")
     says.send_keys(Keys.ENTER)
     explained = texts(browser, ".ux-says dt")
-    assert explained == [*(index["name"] for index in deep_indexes().values()), "by luck"]
+    names = [index["name"] for index in deep_indexes().values()]
+    assert explained == [*names, "by luck", "words"]
     says.send_keys(Keys.ARROW_RIGHT)  # moves on; what was opened stays open
     assert status(browser) == f"deep, unit {brown[1]}"
     assert browser.driver.switch_to.active_element == says and all(texts(browser, ".ux-says dd"))
+
+
+def test_words_are_text_and_the_larger_the_larger_their_share(opened):
+    """Each says its share to those who cannot see sizes; kinds above the classes are set apart."""
+    words, clouds = unit_words(open_small().record, "deep", UNITS)
+    unit, cloud = max(zip(UNITS, clouds, strict=True), key=lambda one: len(one[1]))
+    browser = opened(f"one.html#deep-{unit}")
+    shown = browser.driver.execute_script(
+        "return [...document.querySelectorAll('.ux-cloud li')].map(e => [e.textContent,"
+        " parseFloat(getComputedStyle(e).fontSize), getComputedStyle(e).fontStyle])"
+    )
+    assert len(shown) == len(cloud) > 2
+    for (text, size, style), (word, share) in zip(shown, cloud, strict=True):
+        name, chance, holds = words[word]
+        kind = f"a kind of {holds} classes, " if holds > 1 else ""
+        assert text == f"{name}: {100 * share:.0f} %; {kind}{100 * chance:.0f} % of all images"
+        assert size == pytest.approx(16 * (0.75 + share**0.5), abs=0.1)
+        assert style == ("italic" if holds > 1 else "normal")
+    press(browser, Keys.HOME)  # unit 2, which no image drives
+    assert texts(browser, ".ux-cloud") == ["no response above zero"]
+    assert browser.driver.find_elements("css selector", ".ux-components") == []
+    opened("hostile.html")  # classes that nothing is known of
+    assert browser.driver.find_elements("css selector", ".ux-cloud") == []
+
+
+def test_components_where_they_were_asked_for(opened):
+    browser = opened("parts.html#deep-5")
+    (unit,) = unit_components(open_small(), "deep", [5])
+    tiles = browser.driver.find_elements("css selector", ".ux-components .ux-tile")
+    assert texts(browser, ".ux-components li b") == [f"{100 * e:.0f} %" for e in unit["explained"]]
+    assert [t.accessible_name for t in tiles[:2]] == [
+        f"independent component {i} of deep unit 5: {100 * e:.0f} % of the variance"
+        for i, e in enumerate(unit["explained"][:2], 1)
+    ]
+    assert unit["address"] in tiles[0].value_of_css_property("background-image")
+    heights = set()
+    for _ in range(3):
+        heights.add(browser.driver.find_element("css selector", ".unit-explorer").size["height"])
+        press(browser, Keys.ARROW_RIGHT)
+    assert len(heights) == 1
 
 
 def test_without_indexes_nothing_of_them_is_there(opened):

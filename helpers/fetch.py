@@ -1,7 +1,8 @@
 """Getting weights and photographs that cannot be shipped: `python -m helpers fetch NAME`.
 
     fetch("googlenet")            # weights, Stanford Dogs and Caltech-101, into the cache
-    fetch("imagenette", to="/data")
+    fetch("imagenette", to="/data")   # GoogLeNet's weights and Imagenette
+    missing("imagenette")         # what of it is not there yet
 
 The catalogue says where each file comes from, under which licence, and by which hash it is recognised. Files
 land where studies look for them, `weights/<file>` and `images/<name>/<class>/<image>`; what is there is not
@@ -18,8 +19,8 @@ import os
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
@@ -42,9 +43,10 @@ class Source:
     target: where it lands, relative to the cache. url: of the file, or of the folder for `kind` "caffejs".
     kind: "file" as it is; "caffemodel" and "caffejs" are converted to safetensors; "tar" is unpacked to one
     folder per class. checksum: "sha256|sha1|md5:HEX" of the file, as `checksum_from` publishes it, or None.
-    tensors: `tensors_sha256` of the converted weights, if known. inner: the tar inside a zip. leave_out:
-    classes not taken. checked: whether the address was ever tried from here. otherwise: another source of the
-    same thing. note: why it is so, for people.
+    tensors: `tensors_sha256` of the converted weights, if known. size: of the download in bytes, as
+    `size_from` says, or None. pictures: how many are kept, or None. inner: the tar inside a zip. leave_out:
+    classes not taken. rename: class folder -> a name that people can read. checked: whether the address was
+    ever tried from here. otherwise: another source of the same thing. note: why it is so, for people.
     """
 
     target: str
@@ -54,8 +56,12 @@ class Source:
     checksum: str | None = None
     checksum_from: str = ""
     tensors: str | None = None
+    size: int | None = None
+    size_from: str = ""
+    pictures: int | None = None
     inner: str = ""
     leave_out: Sequence[str] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
     checked: bool = False
     otherwise: "Source | None" = None
     note: str = ""
@@ -93,6 +99,11 @@ def fetch(
     return [get(source, home, say) for source in entries[name]]
 
 
+def missing(name: str) -> list[Source]:
+    """The sources of a catalogue entry that are not in the cache yet."""
+    return [source for source in catalogue()[name] if not cache_home(source.target).exists()]
+
+
 def get(source: Source, home: Path, say: Callable[[str], None] = print) -> Path:
     """Fetch one source into `home`, or its alternative when it fails; return where it lies."""
     goal = home / source.target
@@ -102,6 +113,8 @@ def get(source: Source, home: Path, say: Callable[[str], None] = print) -> Path:
     say(f"{source.target}\n  from    {source.url}\n  licence {source.licence}")
     if source.checksum:
         say(f"  hash    {source.checksum} ({source.checksum_from})")
+    if source.size:
+        say(f"  size    {source.size / 1e6:,.0f} MB")
     if not source.checked:
         say("  this address was not tried when the book was made")
     file = home / "downloads" / source.url.rsplit("/", 1)[-1]
@@ -110,7 +123,7 @@ def get(source: Source, home: Path, say: Callable[[str], None] = print) -> Path:
             download(source.url, goal, source.checksum)
         elif source.kind == "tar":
             download(source.url, file, source.checksum)
-            unpack(file, goal, inner=source.inner, leave_out=source.leave_out)
+            unpack(file, goal, source.inner, source.leave_out, source.rename)
         else:
             found = _convert(source, goal, file)
             say(f"  tensors sha256 {found}")
@@ -162,23 +175,30 @@ def _get_caffejs(url: str, shapes: dict[str, tuple[int, ...]], folder: Path) -> 
     return state
 
 
-def unpack(archive: Path, goal: Path, inner: str = "", leave_out: Sequence[str] = ()) -> None:
+def unpack(
+    archive: Path,
+    goal: Path,
+    inner: str = "",
+    leave_out: Sequence[str] = (),
+    rename: Mapping[str, str] | None = None,
+) -> None:
     """Unpack the pictures of a tar archive to `goal/<class>/<file>`, all or nothing.
 
     The class is the folder that holds the picture, wherever it lies, so that `train` and `val` halves come
-    together; links and other files are not taken. inner: name of the tar inside a zip archive. Raises
-    SelectivityError if any member would land outside (tarfile's "data" filter decides), for two pictures of
-    one name, or a damaged archive.
+    together; links and other files are not taken. inner: name of the tar inside a zip archive. rename:
+    class -> its folder here. Raises SelectivityError if any member would land outside (tarfile's "data"
+    filter decides), for two pictures of one name, or a damaged archive.
     """
     taken = set()
 
-    def choose(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-        member = tarfile.data_filter(member, folder)
+    def choose(member: tarfile.TarInfo, destination: str) -> tarfile.TarInfo | None:
+        member = tarfile.data_filter(member, destination)
         path = PurePosixPath(member.name)
         picture = path.suffix.lower() in _PICTURES and not path.name.startswith(".")
-        place = "/".join(path.parts[-2:])
-        if not member.isreg() or not picture or path.parent.name in ("", *leave_out):
+        folder = path.parent.name
+        if not member.isreg() or not picture or folder in ("", *leave_out):
             return None
+        place = f"{(rename or {}).get(folder, folder)}/{path.name}"
         if place in taken:
             raise SelectivityError(f"{archive.name} holds two pictures {place}")
         taken.add(place)

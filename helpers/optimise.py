@@ -28,6 +28,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers.errors import SelectivityError
+from helpers.record.recorder import moved, usable_device
 from helpers.record.taps import listening
 from helpers.record.weights import first_line
 
@@ -57,7 +58,14 @@ class Optimised:
 
 
 def optimised_pictures(
-    network, units, *, steps: int = 64, size: int | None = None, seed: int = 0, progress=False
+    network,
+    units,
+    *,
+    steps: int = 64,
+    size: int | None = None,
+    seed: int = 0,
+    device="auto",
+    progress=False,
 ) -> Optimised:
     """Make one picture for each (layer name, unit number) that drives this unit.
 
@@ -73,13 +81,13 @@ def optimised_pictures(
     prepared = as_input(network)
     starts, pictures = range(0, len(units), TOGETHER), []
     bar = tqdm(total=steps * len(starts), unit="step", desc="optimising", disable=not progress)
-    with torch.random.fork_rng(devices=[]), bar:
+    with torch.random.fork_rng(devices=[]), bar, moved(network.module, usable_device(device)):
         for start in starts:
             torch.manual_seed(seed + start)
             together = units[start : start + TOGETHER]
             pictures.append(_climb(network, together, prepared, steps, size, bar))
-    pictures = torch.cat(pictures)
-    return Optimised(units, pictures, responses_to(network, units, pictures))
+        pictures = torch.cat(pictures)
+        return Optimised(units, pictures, responses_to(network, units, pictures))
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from helpers.optimise import as_input
 from helpers.record.images import batches
 from helpers.record.patches import as_shown
 from helpers.record.receptive_field import as_positions
-from helpers.record.recorder import usable_device
+from helpers.record.recorder import moved, usable_device
 from helpers.record.taps import listening
 from helpers.selectivity.feature import MOST_CROPS, feature_weights
 
@@ -52,7 +52,6 @@ def responses_in_grey(
     numbers = torch.cat([image for image, *_ in asked.values()]).unique().tolist()
     grey = in_grey(network)
     device = usable_device(device)
-    module = network.module.to(device)
     read = torch.empty(0, dtype=torch.int64)
 
     def receive(name, values):
@@ -68,14 +67,12 @@ def responses_in_grey(
         found[name][unit, rank] = as_positions(values)[here[there], y, x, unit].cpu()
 
     bar = tqdm(total=len(numbers), unit="image", desc="in grey", disable=not progress)
-    try:
-        with bar, listening(module, {n: network.taps[n] for n in record.layers}, receive):
-            for read, batch, unreadable in batches(images, network.preprocess, numbers, batch_size):
-                if len(read):
-                    module(grey(batch).to(device))
-                bar.update(len(read) + len(unreadable))
-    finally:
-        network.module.to("cpu")
+    taps = {name: network.taps[name] for name in record.layers}
+    with bar, moved(network.module, device) as module, listening(module, taps, receive):
+        for read, batch, unreadable in batches(images, network.preprocess, numbers, batch_size):
+            if len(read):
+                module(grey(batch).to(device))
+            bar.update(len(read) + len(unreadable))
     return found
 
 
@@ -97,22 +94,19 @@ def responses_to_features(
     inside = pictures[
         :, :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
     ]
-    device = usable_device(device)
-    module, found = network.module.to(device), []
+    device, found = usable_device(device), []
 
     def receive(_, values):
         row = torch.arange(len(values))
         found.append(as_positions(values)[row, y, x, units[start + row]].cpu())
 
-    try:
-        with listening(module, {layer: network.taps[layer]}, receive):
-            for start in range(0, len(pictures), batch_size):
-                some = inside[start : start + batch_size]
-                canvas = torch.zeros(len(some), 3, height, width)
-                canvas[:, :, rows, columns] = take(some)
-                module(canvas.to(device, memory_format=torch.channels_last))
-    finally:
-        network.module.to("cpu")
+    taps = {layer: network.taps[layer]}
+    with moved(network.module, device) as module, listening(module, taps, receive):
+        for start in range(0, len(pictures), batch_size):
+            some = inside[start : start + batch_size]
+            canvas = torch.zeros(len(some), 3, height, width)
+            canvas[:, :, rows, columns] = take(some)
+            module(canvas.to(device, memory_format=torch.channels_last))
     return torch.cat(found)
 
 
@@ -132,23 +126,19 @@ def right_in_grey(
     shown = np.flatnonzero(wanted >= 0)
     take = in_grey(network)
     device = usable_device(device)
-    module = network.module.to(device)
     right = torch.zeros(len(images), len(RIGHT), dtype=torch.bool)
     bar = tqdm(total=len(shown), unit="image", desc="in grey", disable=not progress)
-    try:
-        with bar:
-            for read, batch, unreadable in batches(images, network.preprocess, shown, batch_size):
-                bar.update(len(read) + len(unreadable))
-                if not len(read):
-                    continue
-                grey = take(batch)
-                answers = torch.from_numpy(wanted[read.numpy()])[:, None]
-                for column, inputs in ((0, batch), (2, grey)):
-                    inputs = inputs.to(device, memory_format=torch.channels_last)
-                    scores = module(inputs).float().cpu()
-                    hits = scores.topk(min(5, scores.shape[1])).indices == answers
-                    right[read, column] = hits[:, 0]
-                    right[read, column + 1] = hits.any(1)
-    finally:
-        network.module.to("cpu")
+    with bar, moved(network.module, device) as module:
+        for read, batch, unreadable in batches(images, network.preprocess, shown, batch_size):
+            bar.update(len(read) + len(unreadable))
+            if not len(read):
+                continue
+            grey = take(batch)
+            answers = torch.from_numpy(wanted[read.numpy()])[:, None]
+            for column, inputs in ((0, batch), (2, grey)):
+                inputs = inputs.to(device, memory_format=torch.channels_last)
+                scores = module(inputs).float().cpu()
+                hits = scores.topk(min(5, scores.shape[1])).indices == answers
+                right[read, column] = hits[:, 0]
+                right[read, column + 1] = hits.any(1)
     return right[shown]

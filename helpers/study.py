@@ -9,11 +9,15 @@
     googlenet           BVLC GoogLeNet on photographs of 120 dog breeds and 100 other categories
     googlenet-faces     the same network on faces, illusory faces, cars, dogs and objects
     googlenet-imagenet  the same network on one photograph of each of ImageNet's 1,000 classes
+    imagenette          the same network on the photographs of 10 classes that `fetch imagenette` gets
+    imagewoof           the same network on 10 breeds of dogs, as `fetch imagewoof` gets them
+    googlenet-photographs  the same network on all that `fetch googlenet` gets, 29,000 photographs
     NAME                a record kept as records/NAME.safetensors in SELECTIVITY_HOME
     FILE.safetensors    any record
 
 A study opened from a shipped record has numbers at once. Its network and photographs are looked for in
-SELECTIVITY_HOME when they are asked for, and what is missing is said together with how to get it.
+SELECTIVITY_HOME when they are asked for, and what is missing is said together with how to get it. Fetched
+photographs are recorded when they are first opened; the record is kept under the content of both.
 """
 
 import os
@@ -28,10 +32,13 @@ import torch
 
 from helpers.categories import classes_of
 from helpers.errors import SelectivityError
+from helpers.fetch import missing
 from helpers.paths import cache_home, data_path
 from helpers.record import FolderImages, Record, WorldImages, load_network, record
+from helpers.record.architectures.googlenet import block_outputs
 from helpers.record.images import batches
 from helpers.record.patches import as_shown
+from helpers.record.slim import write_slim
 from helpers.selectivity import class_frequencies, relative_activations
 from helpers.selectivity.nuisance import STATISTICS, image_statistics
 from helpers.tables import load_table
@@ -40,6 +47,13 @@ _SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
     "googlenet": ("stanford_dogs", "caltech101"),
     "googlenet-faces": ("face_probe",),
     "googlenet-imagenet": ("imagenet1k_sample",),
+}
+
+# What photographs can be fetched for: image folders, and the name that fetches them with GoogLeNet.
+_FETCHED = {
+    "imagenette": (("imagenette",), "imagenette"),
+    "imagewoof": (("imagewoof",), "imagewoof"),
+    "googlenet-photographs": (("stanford_dogs", "caltech101"), "googlenet"),
 }
 
 
@@ -130,13 +144,21 @@ def open_study(name: str | None = None, images=None) -> Study:
     if name in _SHIPPED:
         path = data_path("records", f"{name}.safetensors")
         return _recorded(name, path, "googlenet", _SHIPPED[name], images)
+    if name in _FETCHED:
+        return _fetched(name)
     path = Path(name) if name.endswith(".safetensors") else _kept(name)
     if not path.is_file():
         raise SelectivityError(
-            f"there is no study {name!r}: use world, {', '.join(_SHIPPED)}, or make {path} with "
-            "`python -m helpers record`"
+            f"there is no study {name!r}: use world, {', '.join([*_SHIPPED, *_FETCHED])}, or make "
+            f"{path} with `python -m helpers record`"
         )
     return _recorded(name, path, None, None, images)
+
+
+def records_of(name: str) -> list[Path]:
+    """The records of a study's fetched photographs that are kept here, the newest last."""
+    found = cache_home("records").glob(f"{name}-googlenet-*.safetensors")
+    return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def faces_of(study: Study) -> Study:
@@ -144,7 +166,7 @@ def faces_of(study: Study) -> Study:
 
     SelectivityError if there is none: record the network on a folder of such categories.
     """
-    name = f"{study.name}-faces"
+    name = "googlenet-faces" if study.name in _FETCHED else f"{study.name}-faces"
     if not (name in _SHIPPED or _of_world(name) or _kept(name).is_file()):
         raise SelectivityError(
             f"the network of {study.name} was not recorded on faces: record it on a folder of "
@@ -166,18 +188,50 @@ def _world(name):
     plain = name.removesuffix("-faces")
     network = load_network("worldnet-fine" if plain == "world" else plain)
     images = WorldImages("eval" if plain == name else "probe")
-    key = f"{network.name}-{network.weights.split(':')[-1][:12]}-{images.digest()[:12]}.safetensors"
-    path = cache_home("records", key)
-    if path.is_file():
-        recorded = Record.load(path)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        recorded = record(network, images, batch_size=128, responses=("max", "min", "mean"))
-        recorded.save(path)
+    recorded = _recorded_once(
+        network.name, network, images, batch_size=128, responses=("max", "min", "mean")
+    )
     return Study(name, recorded, lambda: network, lambda: images)
 
 
-def _recorded(name, path, network_name, folders, given):
+def _fetched(name):
+    """GoogLeNet on fetched photographs; without them, the newest record that was made of them here."""
+    folders, command = _FETCHED[name]
+    if not missing(command):
+        network = load_network("googlenet")
+        images = _photographs(name, folders, command)
+        blocks = [layer for block in block_outputs().values() for layer in block]
+        recorded = _recorded_once(f"{name}-googlenet", network, images, _save_slim, layers=blocks)
+        return Study(name, recorded, lambda: network, lambda: images)
+    kept = records_of(name)
+    if not kept:
+        raise SelectivityError(
+            f"study {name}: its weights and photographs are not in {cache_home()}; get them with "
+            f"`python -m helpers fetch {command}`"
+        )
+    return _recorded(name, kept[-1], "googlenet", folders, None, command)
+
+
+def _save_slim(recorded, path):
+    """What the shipped record of photographs keeps: the strongest 5 % of the images, half precision."""
+    longest = recorded.k
+    write_slim(recorded, path, k=min(longest, max(190, len(recorded.names) // 20)),
+               k_mean=min(longest, 100), positions=min(longest, 100))  # fmt: skip
+
+
+def _recorded_once(stem, network, images, save=Record.save, **options) -> Record:
+    """The record of a network on images; made the first time and kept under the content of both."""
+    key = f"{stem}-{network.weights.split(':')[-1][:12]}-{images.digest()[:12]}.safetensors"
+    path = cache_home("records", key)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of thousands of files, an interrupted recording goes on where it stopped.
+        checkpoint = None if images.in_memory else path.with_name(f"{key}.checkpoint")
+        save(record(network, images, checkpoint=checkpoint, **options), path)
+    return Record.load(path)
+
+
+def _recorded(name, path, network_name, folders, given, command=None):
     recorded = Record.load(path)
     network_name = network_name or recorded.metadata["network"]["name"]
 
@@ -189,16 +243,26 @@ def _recorded(name, path, network_name, folders, given):
                 f"study {name}: the record names its images, {recorded.metadata['images']['name']}, "
                 "but not where they are; say it with open_study(name, images=FOLDER)"
             )
-        roots = [cache_home("images", folder) for folder in folders]
-        missing = [str(root) for root in roots if not root.is_dir()]
-        if missing:
+        found = _photographs(name, folders, command or network_name)
+        if name == "googlenet" and found.digest() != recorded.metadata["images"]["digest"]:
             raise SelectivityError(
-                f"study {name}: its photographs are not on this machine ({missing[0]}); get them with "
-                f"`python -m helpers fetch {network_name}`"
+                f"study {name}: the photographs on this machine are not the {len(recorded.names):,} "
+                "recorded ones; STUDY=googlenet-photographs records the network on them"
             )
-        return FolderImages(roots if len(roots) > 1 else roots[0])
+        return found
 
     return Study(name, recorded, lambda: load_network(network_name), images)
+
+
+def _photographs(name, folders, command) -> FolderImages:
+    roots = [cache_home("images", folder) for folder in folders]
+    lacking = [str(root) for root in roots if not root.is_dir()]
+    if lacking:
+        raise SelectivityError(
+            f"study {name}: its photographs are not on this machine ({lacking[0]}); get them with "
+            f"`python -m helpers fetch {command}`"
+        )
+    return FolderImages(roots if len(roots) > 1 else roots[0])
 
 
 def _of_world(name) -> bool:

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from helpers import SelectivityError, open_study
+from helpers import study as study_module
+from helpers.fetch import catalogue
 from helpers.record import Record, load_network, record
 from helpers.selectivity import class_frequencies, relative_activations
-from helpers.study import faces_of
+from helpers.study import faces_of, records_of
 
 
 @pytest.fixture
@@ -162,3 +164,94 @@ def test_a_reader_s_own_record_on_faces_is_found(empty_home, picture_folder):
         faces_of(open_study("mine"))
     own.save(empty_home / "records" / "mine-faces.safetensors")
     assert faces_of(open_study("mine")).name == "mine-faces"
+
+
+# --- fetched photographs; a few generated pictures and an untrained GoogLeNet stand for them ---
+
+
+@pytest.fixture
+def fetched_home(empty_home, picture_folder, monkeypatch):
+    """A cache as `fetch imagenette` leaves it, but for the pixels and the weights."""
+    for source in catalogue()["imagenette"]:
+        target = empty_home / source.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not source.rename:
+            target.touch()
+            continue
+        for number, name in enumerate(list(source.rename.values())[:2]):
+            (target / name).mkdir(parents=True)
+            for i in range(4 + number):
+                picture = picture_folder / f"class{number}" / f"{i:03d}.png"
+                (target / name / picture.name).write_bytes(picture.read_bytes())
+
+    def untrained(name, weights="random"):
+        return load_network(name, weights)
+
+    monkeypatch.setattr(study_module, "load_network", untrained)
+    return empty_home
+
+
+def test_fetched_photographs_are_recorded_once_and_kept_by_content(fetched_home, capsys):
+    study = open_study("imagenette")
+    assert "recording googlenet" in capsys.readouterr().err  # a bar: of thousands it takes minutes
+    assert study.has_network and study.has_images and len(study.images) == 9
+    assert study.record.counts.tolist() == [4, 5]
+    assert study.record.layers == open_study("googlenet").record.layers
+    assert study.category("dog")[0].tolist() == [False, True]  # tench, and a springer
+    (kept,) = records_of("imagenette")
+    written = kept.stat().st_mtime_ns
+    assert open_study("imagenette").record.k == study.record.k
+    assert kept.stat().st_mtime_ns == written and not list(kept.parent.glob("*.checkpoint"))
+    assert len(study.units) == 5744 and faces_of(study).name == "googlenet-faces"
+
+    (fetched_home / "images" / "imagenette" / "n01440764-tench" / "000.png").unlink()
+    assert len(open_study("imagenette").record.names) == 8  # other content, another record
+    assert len(records_of("imagenette")) == 2
+
+
+def test_a_kept_record_is_opened_without_its_photographs(fetched_home):
+    whole = open_study("imagenette").record
+    (fetched_home / "images" / "imagenette").rename(fetched_home / "elsewhere")
+    study = open_study("imagenette")
+    assert study.record.metadata == whole.metadata and not study.has_images
+    with pytest.raises(SelectivityError, match="python -m helpers fetch imagenette") as error:
+        _ = study.images
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("imagenette", "imagenette"),
+        ("imagewoof", "imagewoof"),
+        ("googlenet-photographs", "googlenet"),
+    ],
+)
+def test_photographs_that_were_not_fetched(empty_home, name, command):
+    with pytest.raises(SelectivityError, match=f"python -m helpers fetch {command}`$") as error:
+        open_study(name)
+    assert "\n" not in str(error.value) and str(empty_home) in str(error.value)
+
+
+def test_other_photographs_than_the_recorded_ones_are_said_to_be_others(empty_home):
+    """What `fetch googlenet` gets is more than the 3,800 photographs of the shipped record."""
+    from PIL import Image
+
+    for folder in ("stanford_dogs/one", "caltech101/two"):
+        (empty_home / "images" / folder).mkdir(parents=True)
+        Image.new("RGB", (9, 9)).save(empty_home / "images" / folder / "a.png")
+    study = open_study("googlenet")
+    assert not study.has_images
+    with pytest.raises(SelectivityError, match="STUDY=googlenet-photographs records") as error:
+        _ = study.images
+    assert "\n" not in str(error.value)
+
+
+def test_fetched_classes_have_names_that_people_and_the_ontology_know():
+    from helpers.ontology import ontology_of
+
+    for entry in ("imagenette", "imagewoof"):
+        (source,) = [s for s in catalogue()[entry] if s.rename]
+        assert len(source.rename) == 10
+        assert all(new.startswith(f"{old}-") for old, new in source.rename.items())
+        assert ontology_of(source.rename.values()).ancestors.any(1).all()

@@ -5,8 +5,10 @@ links that lead nowhere, Colab links that cannot open, formulas left as TeX, pag
 all that a browser loads for them, for a slow connection.
 """
 
+import gzip
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +16,7 @@ from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parent.parent
 MAXIMUM_BYTES = 5_000_000
+COMPRESSED = {".html", ".js", ".css", ".svg", ".json"}
 # What a browser fetches without a click. Plain links (a href) are the reader's choice.
 FETCHED = {
     "script": ("src",),
@@ -137,6 +140,13 @@ def fetched(page, soup):
     return {path.resolve() for path in local if path.is_file()}
 
 
+@cache
+def sent(path):
+    """Bytes that travel for a file: servers of pages compress text."""
+    content = path.read_bytes()
+    return len(gzip.compress(content, 6)) if path.suffix in COMPRESSED else len(content)
+
+
 def check_page(page, site, root=ROOT, anchors=None):
     """All findings for one page."""
     markup = page.read_text(encoding="utf-8")
@@ -149,7 +159,7 @@ def check_page(page, site, root=ROOT, anchors=None):
         *check_colab(soup, root),
         *check_links(page, soup, site, anchors or anchors_of),
     ]
-    weight = len(markup.encode()) + sum(path.stat().st_size for path in fetched(page, soup))
+    weight = sum(sent(path) for path in {page.resolve(), *fetched(page, soup)})
     if weight > MAXIMUM_BYTES:
         findings.append(f"weighs {weight / 1e6:.1f} MB, the limit is {MAXIMUM_BYTES / 1e6:g}")
     return findings

@@ -12,7 +12,7 @@ from helpers.errors import SelectivityError
 from helpers.fetch import fetch
 
 STUDIES = {  # study: the catalogue's entry with its weights and photographs
-    "googlenet": "googlenet",
+    "googlenet-photographs": "googlenet",
     "imagenette": "imagenette",
 }
 

@@ -1,6 +1,7 @@
 """The built pages keep the rules, and every rule notices when it is broken."""
 
 import json
+import random
 import zipfile
 
 import archives
@@ -53,7 +54,11 @@ FAULTS = {
     ),
     "dead link": ("<a href='gone.html'>gone</a>", "dead link"),
     "missing place": ("<a href='#gone'>gone</a>", "missing place"),
-    "heavy": ("<p>" + "x" * check_site.MAXIMUM_BYTES + "</p>", "weighs"),
+    # Noise as text: three quarters of it are left when it is compressed.
+    "heavy": (
+        "<p>" + random.Random(0).randbytes(check_site.MAXIMUM_BYTES).hex() + "</p>",
+        "weighs",
+    ),
 }
 
 

@@ -106,14 +106,15 @@ def test_the_weekly_run_uses_nothing_kept():
 def test_the_edition_records_once(real_home, tmp_path):
     """Fetched files are used as they are, and a second run reads the record of the first."""
     home = tmp_path / "home"
-    for name in ("weights", "images/stanford_dogs", "images/caltech101"):
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).symlink_to(real_home / name)
-    for folder in sorted((real_home / "images" / "caltech101").iterdir())[:2]:
-        few = home / "images" / "imagenette" / folder.name
-        few.mkdir(parents=True)
-        for photograph in sorted(folder.iterdir())[:4]:
-            shutil.copy(photograph, few)
+    home.mkdir()
+    (home / "weights").symlink_to(real_home / "weights")
+    photographs = sorted((real_home / "images" / "caltech101").iterdir())
+    for i, name in enumerate(("imagenette", "stanford_dogs", "caltech101")):
+        for folder in photographs[2 * i : 2 * i + 2]:
+            few = home / "images" / name / folder.name
+            few.mkdir(parents=True)
+            for photograph in sorted(folder.iterdir())[:4]:
+                shutil.copy(photograph, few)
     command = [sys.executable, str(ROOT / "tools" / "published_studies.py")]
     environment = {**os.environ, "SELECTIVITY_HOME": str(home)}
     times = []
@@ -121,5 +122,6 @@ def test_the_edition_records_once(real_home, tmp_path):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "imagenette: googlenet on 8 images" in done.stdout
+        assert "googlenet-photographs: googlenet on 16 images" in done.stdout
         times.append([path.stat().st_mtime_ns for path in (home / "records").glob("*")])
-    assert len(times[0]) == 1 and times[0] == times[1]
+    assert len(times[0]) == 2 and times[0] == times[1]

@@ -7,6 +7,7 @@ over all of these with the one of the last build and, if they differ, removes th
 
 import hashlib
 import os
+import re
 import shutil
 import sys
 from importlib import metadata
@@ -15,6 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("helpers", "data")
 # Libraries that compute or draw; an unknown one is recorded as absent.
+MADE = re.compile(
+    r"-[0-9a-f]{12}-[0-9a-f]{12}$"
+)  # a record under the digests of network and images
 LIBRARIES = ("numpy", "torch", "torchvision", "timm", "pandas", "pillow", "matplotlib", "wordcloud")
 
 
@@ -39,10 +43,16 @@ def execution_key(root=ROOT, environment=os.environ):
 
 
 def fetched_files(environment=os.environ):
-    """Weights and image folders in SELECTIVITY_HOME: with them, chapters show what they else leave out."""
-    home = environment.get("SELECTIVITY_HOME")
-    folders = [Path(home) / name for name in ("weights", "images")] if home else []
-    return [found.relative_to(home).as_posix() for one in folders for found in one.glob("*")]
+    """Weights, image folders and records of one's own that chapters show where they are there.
+
+    Records that the studies make for themselves carry digests of their content in their names; they are
+    made again where they are missing, and change nothing.
+    """
+    home = Path(
+        environment.get("SELECTIVITY_HOME") or Path.home() / ".cache" / "neuron-selectivity"
+    )
+    found = [path for name in ("weights", "images", "records") for path in home.glob(f"{name}/*")]
+    return [path.relative_to(home).as_posix() for path in found if not MADE.search(path.stem)]
 
 
 def _version(name):

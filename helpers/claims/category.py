@@ -28,6 +28,7 @@ from helpers.claims.faces import (
     faces_study,
     four,
     four_units,
+    hidden_layers,
     other_units,
     pairs,
     responses_of,
@@ -63,7 +64,7 @@ def passing(units: pd.DataFrame) -> pd.DataFrame:
 
 def more_in_low_layers(study, category: str) -> Measurement:
     """In the first third of the layers: units selective for it, minus the mean for faces and dogs."""
-    low = third(convolutions(four(study)), 0)
+    low = third(_layers(study), 0)
 
     def excess(units):
         table = passing(units[units["layer"].isin(low)])
@@ -82,7 +83,7 @@ def more_in_low_layers(study, category: str) -> Measurement:
 
 def lower_than_higher(study, category: str) -> Measurement:
     """Units selective for it in the first third of the layers minus those in the last third."""
-    layers = convolutions(four(study))
+    layers = _layers(study)
 
     def parts(units):
         table = passing(units)
@@ -146,7 +147,7 @@ def faces_fully_connected(study) -> Measurement:
 
 
 def late_layers(study) -> Measurement:
-    late = third(convolutions(four(study)), -1)
+    late = third(_layers(study), -1)
     trained, before = (
         table["face"][table["layer"].isin(late)].to_numpy()
         for table in (passing(four_units(study)), passing(untrained_units(study)))
@@ -159,7 +160,7 @@ def late_layers(study) -> Measurement:
 
 
 def faces_without_a_class(study) -> Measurement:
-    hidden = four(study).layers[:-1]
+    hidden = hidden_layers(four(study))
     trained, before = (
         best_of(aucs, hidden) for aucs in (best_face_units(study), best_untrained(study))
     )
@@ -194,6 +195,10 @@ def class_sizes(study) -> Measurement:
             cut.append(formula(totals_of_responses(responses[kept], member[kept])))
         whole, cut = torch.cat(whole), torch.cat(cut)
         known = ~(whole.isnan() | cut.isnan())
+        if known.sum() < 2:
+            raise CannotTest(
+                "fewer than two units have an index: the others' responses are all equal"
+            )
         moves[formula] = ((whole - cut).abs() / whole[known].std())[known].numpy()
     value, low, high = bootstrap(lambda a: np.median(a, 1), moves[share_of])
     null = np.median(moves[contrast_of])
@@ -283,7 +288,7 @@ def layer_choice(study) -> Measurement:
         f"trained on 5 images a category; the recommended layer, {top.layer}, reaches {top.accuracy:.0%}, "
         f"the best {worth['accuracy'].max():.0%}; null: depth instead of strength"
     )
-    null = spearmanr(worth["depth"], worth["accuracy"]).statistic
+    null = _spearman(worth["depth"], worth["accuracy"])
     return Measurement(rho, low, high, null, verdict, words, "{:+.2f}".format)
 
 
@@ -292,9 +297,10 @@ def better_than_depth(study) -> Measurement:
 
     def gain(drawn):
         strength, depth, accuracy = columns[:, drawn]
-        return spearmanr(strength, accuracy).statistic - spearmanr(depth, accuracy).statistic
+        return _spearman(strength, accuracy) - _spearman(depth, accuracy)
 
     n = columns.shape[1]
+    _must_differ(*columns)
     value = gain(np.arange(n))
     draws = np.random.default_rng(0).integers(0, n, (2000, n))
     low, high = np.nanquantile([gain(drawn) for drawn in draws], [0.025, 0.975])
@@ -319,11 +325,30 @@ def probes_differ(study, arm: str, other: str) -> Measurement:
     return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.1%}".format)
 
 
+def _layers(study):
+    """The convolutions of the record of the four categories, of which there must be some."""
+    layers = convolutions(four(study))
+    if not layers:
+        raise CannotTest("the record holds no convolutions")
+    return layers
+
+
 def _rank_correlation(a, b):
-    """(Spearman's rho, low, high), the pairs drawn again."""
+    """(Spearman's rho, low, high), the pairs drawn again; draws of equal values have none."""
+    _must_differ(a, b)
     drawn = np.random.default_rng(0).integers(0, len(a), (2000, len(a)))
-    rhos = [spearmanr(a[d], b[d]).statistic for d in drawn]
-    return float(spearmanr(a, b).statistic), *map(float, np.nanquantile(rhos, [0.025, 0.975]))
+    rhos = [_spearman(a[d], b[d]) for d in drawn]
+    return _spearman(a, b), *map(float, np.nanquantile(rhos, [0.025, 0.975]))
+
+
+def _must_differ(*columns):
+    for values in columns:
+        if not (len(values) > 2 and np.isfinite(values).all() and np.ptp(values)):
+            raise CannotTest("a correlation takes three values or more that differ")
+
+
+def _spearman(a, b):
+    return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else np.nan
 
 
 _ABOVE_ZERO = "the difference is above zero, with the whole interval"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -37,6 +38,12 @@ class Measurement:
         if np.isfinite(self.low):
             text += f" ({self.written(self.low)} to {self.written(self.high)})"
         return signed(text)
+
+
+@cache
+def has_pictures(study) -> bool:
+    """Whether images and network are at hand, asked once: a library may look for weights for minutes."""
+    return study.has_images and study.has_network
 
 
 def above(low: float, high: float, bound: float) -> str:
@@ -84,7 +91,11 @@ class Claim:
         row = {**said, "control": self.control, "study": study.name}
         try:
             found = self.measure(study)
-        except CannotTest as reason:
+            if not np.isfinite(found.value):
+                raise CannotTest("the number that the rule is about is not defined on these images")
+        except (
+            SelectivityError
+        ) as reason:  # a `CannotTest`, or what a function says of such a record
             nothing = {"value": None, "interval": None, "measured": None, "null": None}
             return {**row, **nothing, "verdict": UNTESTED, "words": str(reason)}
         value, low, high, null = (

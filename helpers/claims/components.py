@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from helpers.claims.claim import CannotTest
+from helpers.claims.claim import CannotTest, has_pictures
 from helpers.claims.depth import convolutions
 from helpers.errors import SelectivityError
 from helpers.record.patches import thumbnails
@@ -87,7 +87,7 @@ def _numbers(study):
             )
             for name in layers
         }
-    if not (study.has_network and study.has_images):
+    if not has_pictures(study):
         raise CannotTest("independent components are made of the images, which are not here")
     return {name: component_numbers(grey_patches(study, name)) for name in layers}
 

@@ -108,7 +108,7 @@ def face_units(study, without: str | None = None) -> pd.DataFrame:
     kept = torch.tensor([without is None or without not in name for name in record.names])
     member = torch.from_numpy(record.classes == 0)[kept]
     parts = []
-    for name in record.layers[:-1]:
+    for name in hidden_layers(record):
         aucs = category_auc(responses_of(record, name)[kept], member).numpy()
         parts.append(pd.DataFrame({"layer": name, "unit": range(len(aucs)), "auc": aucs}))
     units = pd.concat(parts).sort_values("auc", ascending=False, kind="stable", ignore_index=True)
@@ -221,6 +221,13 @@ def _means_of_faces(study):
     }
     names = (*record.class_names, "faces")
     return means, torch.tensor([name == "faces" for name in names]), names
+
+
+def hidden_layers(record) -> list[str]:
+    """All layers but the last, whose units are outputs; CannotTest where there is no other."""
+    if len(record.layers) < 2:
+        raise CannotTest("the record holds no hidden layer")
+    return record.layers[:-1]
 
 
 def responses_of(record, name) -> torch.Tensor:

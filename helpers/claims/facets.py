@@ -86,7 +86,7 @@ def shares_follow_depth(study) -> Measurement:
     _needs_stages(shares)
     random = np.random.default_rng(0)
     drawn = [spearman(row) for row in random.binomial(sizes, shares, (_DRAWS, len(sizes))) / sizes]
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    low, high = _bounds(drawn)
     words = (
         f"rank correlation of depth and the share of single-faceted units, {len(shares)} stages, "
         f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last; null: before training"
@@ -137,7 +137,7 @@ def lowest_falls(study) -> Measurement:
     each = _degrees_by_stage(study)
     _needs_stages(each)
     drawn = np.array([spearman(row) for row in _drawn_ends(each, np.min)])
-    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    low, high = _bounds(drawn)
     ends = [degree.min() for degree in each]
     words = (
         f"rank correlation of depth and a stage's lowest degree, {ends[0]:.2f} in the first stage and "
@@ -322,6 +322,13 @@ def _ends_of_equal(each, end):
     return np.array(
         [np.mean([end(random.permutation(d)[:n]) for _ in range(_DRAWS)]) for d in each]
     )
+
+
+def _bounds(drawn):
+    """The 95% interval of numbers drawn again; CannotTest where none of them is a number."""
+    if np.isnan(drawn).all():
+        raise CannotTest("the stages do not differ, so that nothing can rise or fall with depth")
+    return np.nanquantile(drawn, [0.025, 0.975])
 
 
 def _needs_stages(each):

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from helpers import study as studies
-from helpers.claims.claim import CannotTest
+from helpers.claims.claim import CannotTest, has_pictures
 from helpers.claims.counts import untrained_rows
 from helpers.claims.depth import convolutions
 from helpers.errors import SelectivityError
@@ -193,7 +193,7 @@ def _answers(right, class_names):
 
 
 def _needs_images(study):
-    if not (study.has_network and study.has_images):
+    if not has_pictures(study):
         raise CannotTest("this is measured on the images and the network, which are not here")
 
 

@@ -203,6 +203,10 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
 def foretells_confusion(study) -> Measurement:
     classes, _ = dogs(study)
     table, breeds = breed_confusion(study)
+    if len(breeds) < 4:
+        raise CannotTest(
+            f"a correlation over pairs of breeds takes four of them, here are {len(breeds)}"
+        )
     confusion, record = symmetric(table), study.record
     means = torch.cat([record[n].means["max"] for n in shown_layers(record)])
     # Dogs that the network has no class of its own for, like Caltech's, are neither breed nor other.

@@ -49,11 +49,16 @@ def test_another_study_changes_it(project):
     assert key(project) != key(project, SELECTIVITY_HOME="/elsewhere")
 
 
-def test_fetched_photographs_change_it(project, tmp_path):
+def test_fetched_photographs_and_own_records_change_it(project, tmp_path):
     home = tmp_path / "home"
     before = key(project, SELECTIVITY_HOME=str(home))
+    (home / "records").mkdir(parents=True)
+    (home / "records" / "worldnet-fine-0ee517eef3ea-9743d8a77f0b.safetensors").touch()
+    assert key(project, SELECTIVITY_HOME=str(home)) == before  # a study made it
+    (home / "records" / "mine.safetensors").touch()
+    recorded = key(project, SELECTIVITY_HOME=str(home))
     (home / "images" / "photographs").mkdir(parents=True)
-    assert key(project, SELECTIVITY_HOME=str(home)) != before
+    assert len({before, recorded, key(project, SELECTIVITY_HOME=str(home))}) == 3
 
 
 def test_another_library_changes_it(project, monkeypatch):

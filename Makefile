@@ -13,7 +13,7 @@ SITE      := _build/html
 say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test unit-test site-test serve bench lint strip clean
+.PHONY: help install book test unit-test site-test serve bench soak lint strip clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -63,6 +63,10 @@ serve: book  ## build, then serve the pages on this machine (PORT=8000)
 bench: $(INSTALLED)  ## speed and memory of the recorder
 	$(call say,Measuring)
 	@$(BIN)/python -m benchmarks
+
+soak: $(INSTALLED)  ## one recording killed 50 times and started again: its record must not differ
+	$(call say,Killing a recording 50 times)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak
 
 lint: $(INSTALLED)  ## style, and chapters without outputs
 	@$(BIN)/ruff check .

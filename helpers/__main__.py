@@ -1,7 +1,9 @@
-"""The command line: python -m helpers record | index | info | fetch | claims."""
+"""The command line: python -m helpers record | layers | index | report | info | fetch | claims."""
 
 import argparse
+import importlib.util
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -9,24 +11,32 @@ from helpers.errors import SelectivityError
 
 
 def main(arguments=None) -> int:
-    """Run one command; 0 on success, 2 after a line that says what is wrong, 130 when interrupted."""
+    """Run one command; 0 on success, 2 after a line that says what is wrong; 130, 143 when interrupted."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
         options.run(options)
     except SelectivityError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        _tell(parser, error)
         return 2
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"{parser.prog}: {what}", file=sys.stderr)
+        _tell(parser, what)
         return 2
-    except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; run the same command again to continue", file=sys.stderr
-        )
-        return 130
+    except KeyboardInterrupt as interrupted:
+        _tell(parser, str(interrupted) or "interrupted; run the same again to go on")
+        return getattr(interrupted, "status", 130)
     return 0
+
+
+def _tell(parser, what):
+    """One line on what went wrong; of several processes the first to end speaks for all."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        from helpers.record.distributed import first_to_end
+
+        if not first_to_end():
+            return
+    print(f"{parser.prog}: {what}", file=sys.stderr)
 
 
 def _parser():
@@ -49,7 +59,8 @@ def _parser():
         required=True,
         metavar="DIR",
         nargs="+",
-        help="one folder per class; several DIRs are put together",
+        help="one folder per class, or tar shards: a folder of them, or 'train-{000..099}.tar'; several "
+        "DIRs are put together",
     )
     p.add_argument("--out", required=True, metavar="FILE.safetensors", type=Path)
     p.add_argument(
@@ -59,7 +70,7 @@ def _parser():
     )
     p.add_argument("--layers", default="*", metavar="GLOB", help="layers to record (default: all)")
     p.add_argument("--batch-size", type=_positive, default=32, metavar="N")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     p.add_argument(
         "--checkpoint",
         metavar="FILE",
@@ -73,6 +84,16 @@ def _parser():
         metavar="S",
         help="seconds between two checkpoints (default: 60)",
     )
+
+    p = commands.add_parser("layers", help="the layers of units of a network, before recording it")
+    p.set_defaults(run=_layers)
+    p.add_argument(
+        "network", metavar="NAME", help="as for record: timm:MODEL, torchvision:MODEL, ..."
+    )
+    p.add_argument(
+        "--weights", metavar="FILE", default="random", help="a local weight file (default: random)"
+    )
+    p.add_argument("--layers", default="*", metavar="GLOB", help="only these (default: all)")
 
     p = commands.add_parser("index", help="the indexes of every unit of a record, as a table")
     p.set_defaults(run=_index)
@@ -90,7 +111,26 @@ def _parser():
         help="the recorded images: the indexes of colour too, and the response to the neuron feature",
     )
     p.add_argument("--weights", metavar="FILE", help="a local weight file, with --images")
-    p.add_argument("--device", default="auto", help="auto, cpu, cuda, mps (default: auto)")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+
+    p = commands.add_parser(
+        "report", help="one page with the units of a record, to look at and to send"
+    )
+    p.set_defaults(run=_report)
+    p.add_argument("file", metavar="FILE.safetensors")
+    p.add_argument("--out", required=True, metavar="report.html", type=Path)
+    p.add_argument(
+        "--layers", metavar="GLOB", help="layers to show (default: four of those with maps)"
+    )
+    p.add_argument(
+        "--units",
+        metavar="N",
+        type=_number_or_all,
+        default=64,
+        help="units of each layer, the most class-selective; or all (default: 64)",
+    )
+    p.add_argument("--images", metavar="DIR", nargs="+", help="the recorded images: pictures, too")
+    p.add_argument("--weights", metavar="FILE", help="a local weight file, with --images")
 
     p = commands.add_parser("info", help="what a record holds, from what, by which versions")
     p.set_defaults(run=_info)
@@ -118,34 +158,52 @@ def _positive(text):
     return number
 
 
-def _record(options):
-    from helpers.record import FolderImages, load_network, record
+def _number_or_all(text):
+    return None if text == "all" else _positive(text)
 
+
+def _record(options):
+    from helpers.record import load_network, open_images
+    from helpers.record.distributed import join_group, record_distributed
+
+    join_group()
     if options.out.suffix != ".safetensors":
         raise SelectivityError(f"{options.out}: the name of a record must end in .safetensors")
     if not options.out.parent.is_dir():
         raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
-    images = FolderImages(options.images if len(options.images) > 1 else options.images[0])
+    images = open_images(options.images)
     network = load_network(options.network, options.weights)
     checkpoint = options.checkpoint or options.out.with_name(options.out.name + ".checkpoint")
-    result = record(
-        network, images, options.k, layers=options.layers, batch_size=options.batch_size,
-        device=options.device, checkpoint=checkpoint,
+    result = record_distributed(
+        network, images, options.k, out=options.out, layers=options.layers,
+        batch_size=options.batch_size, device=options.device, checkpoint=checkpoint,
         checkpoint_seconds=options.checkpoint_seconds, progress=sys.stderr.isatty(),
     )  # fmt: skip
-    result.save(options.out)
+    if result is None:
+        return  # one process of several tells
     skipped = result.metadata["skipped"]
     print(f"{options.out}: {result!r}")
     print(f"{len(skipped)} images skipped" + "".join(f"; {n} ({why})" for n, why in skipped))
 
 
+def _layers(options):
+    from helpers.layers import layers_of
+    from helpers.record import load_network
+
+    # Layers are the same for any weights; those of the world's networks are shipped.
+    weights = None if options.network.startswith("worldnet") else options.weights
+    print(layers_of(load_network(options.network, weights), options.layers).to_string(index=False))
+
+
 def _index(options):
     from helpers.categories import classes_of
     from helpers.index import index_units
-    from helpers.record import FolderImages, Record, load_network
+    from helpers.record import Record, load_network, open_images
 
-    if options.out.suffix != ".csv":
-        raise SelectivityError(f"{options.out}: the table is CSV, so its name must end in .csv")
+    if options.out.suffix not in (".csv", ".parquet"):
+        raise SelectivityError(f"{options.out}: the name of a table must end in .csv or .parquet")
+    if options.out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise SelectivityError("Parquet needs pyarrow: pip install pyarrow, or name a .csv file")
     if not options.out.parent.is_dir():
         raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
     record = Record.load(options.file)
@@ -154,7 +212,7 @@ def _index(options):
         name, _, classes = options.category.partition("=")
         category = classes_of(classes.split(",") if classes else name, record.class_names)
     if options.images:
-        images = FolderImages(options.images if len(options.images) > 1 else options.images[0])
+        images = open_images(options.images)
         network = load_network(record.metadata["network"]["name"], options.weights)
     elif options.weights:
         raise SelectivityError("--weights is of use with --images only: say where the images are")
@@ -162,11 +220,42 @@ def _index(options):
         record, category, network, images, device=options.device, progress=sys.stderr.isatty()
     )
     part = options.out.with_name(options.out.name + ".part")
-    units.to_csv(part, index=False)
+    if options.out.suffix == ".csv":
+        units.to_csv(part, index=False)
+    else:
+        units.to_parquet(part, index=False)
     part.replace(options.out)
     print(
         f"{options.out}: {len(units)} units of {len(record.layers)} layers, {units.shape[1]} columns"
     )
+
+
+def _report(options):
+    from helpers.record import Record, load_network, open_images
+    from helpers.report import write_report
+    from helpers.study import Study
+
+    if options.out.suffix != ".html":
+        raise SelectivityError(
+            f"{options.out}: the report is a page, so its name must end in .html"
+        )
+    if not options.out.parent.is_dir():
+        raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
+    record = Record.load(options.file)
+
+    def network():
+        return load_network(record.metadata["network"]["name"], options.weights)
+
+    def images():
+        if not options.images:
+            raise SelectivityError("say with --images where they are")
+        return open_images(options.images)
+
+    study = Study(Path(options.file).stem, record, network, images)
+    if options.images:  # what is named must fit the record: pictures are not left out in silence
+        study.network, study.images  # noqa: B018
+    path = write_report(study, options.out, options.layers, options.units)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, open it in any browser")
 
 
 def _info(options):

@@ -15,6 +15,8 @@ from PIL import Image
 
 from helpers.claims import CLAIMS
 from helpers.record import Record
+from helpers.record.recorder import CHECKPOINT_FORMAT
+from helpers.record.store import read_tensors
 
 NETWORK = ["--network", "timm:test_resnet", "--weights", "random"]
 
@@ -105,6 +107,27 @@ def test_killed_five_times_and_run_again_gives_the_same_bytes(uninterrupted, man
     assert last.returncode == 0, last.stderr
     assert out.read_bytes() == uninterrupted.read_bytes()
     assert not checkpoint.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_by_a_signal_it_says_how_to_go_on(number, status, many, tmp_path):
+    """The whole process group is signalled, as a terminal and `torchrun` do: also what decodes."""
+    out = tmp_path / "r.safetensors"
+    checkpoint = out.with_name(out.name + ".checkpoint")
+    process = subprocess.Popen(
+        command("record", *NETWORK, "--images", many, "--out", out, "--checkpoint-seconds", 0),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    while process.poll() is None and not checkpoint.exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    said = process.communicate(timeout=120)[1].splitlines()
+    assert process.returncode == status and len(said) == 1, said
+    assert said[0].startswith("python -m helpers: interrupted after ")
+    assert said[0].endswith(f"run the same again to go on from {checkpoint}")
+    done = read_tensors(checkpoint, CHECKPOINT_FORMAT)[0]["done"]
+    assert 512 <= done < 1100 and not out.exists()  # that it goes on exactly: test_interruptions.py
 
 
 def test_an_unreadable_image_is_skipped_and_named(many, tmp_path):

@@ -1,17 +1,19 @@
 """From a network and images to a record.
 
 networks, taps, weights, architectures   what is recorded, and where its units are read
-images                                   what is shown to it
+images, shards                           what is shown to it
 receptive_field                          what part of an image a unit sees
 recorder, statistics, toplist            the one pass
+distributed, interruptions               the same by several processes; being stopped
 store, slim                              the file it leaves
 patches                                  pictures, in a second, small pass
 """
 
 from helpers.record.images import FolderImages, ImageSet, TorchvisionImages, WorldImages, batches
-from helpers.record.networks import Network, load_network, wrap
+from helpers.record.networks import Network, load_network, untrained, wrap
 from helpers.record.receptive_field import LayerGeometry, ReceptiveField, trace_layers
 from helpers.record.recorder import record
+from helpers.record.shards import ShardImages, open_images
 from helpers.record.store import LayerRecord, Record
 from helpers.record.toplist import RankedList
 
@@ -24,11 +26,14 @@ __all__ = [
     "RankedList",
     "ReceptiveField",
     "Record",
+    "ShardImages",
     "TorchvisionImages",
     "WorldImages",
     "batches",
     "load_network",
+    "open_images",
     "record",
     "trace_layers",
+    "untrained",
     "wrap",
 ]

@@ -1,5 +1,7 @@
 """Labelled images, from folders, from the shipped image world, or from torchvision's datasets.
 
+Large sets in tar shards: `shards.py`, whose `open_images` opens folders and shards alike.
+
     images = FolderImages("images/caltech101")                      # one folder per class
     images = FolderImages(["images/stanford_dogs", "images/caltech101"])
     images = WorldImages("eval")                                    # shipped with the book
@@ -26,12 +28,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.errors import SelectivityError
 from helpers.paths import data_path
+from helpers.record.interruptions import leave_signals_to_the_parent
 
 MAX_ASPECT = 100  # a strip longer than this would grow without bound when its short side is resized
 
@@ -69,8 +72,7 @@ class ImageSet:
         try:
             return self._open(int(self._rows[i]))
         except Exception as error:  # Pillow raises a dozen kinds, from SyntaxError to MemoryError
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise OSError(f"{self.names[i]}: {reason}") from error
+            raise OSError(f"{self.names[i]}: {_reason(error)}") from error
 
     def _open(self, row: int) -> Image.Image:
         raise NotImplementedError
@@ -114,6 +116,14 @@ class ImageSet:
             return int(wanted)
         near = get_close_matches(str(wanted), self.class_names, n=4) or self.class_names[:4]
         raise SelectivityError(f"{self.name} has no class {wanted!r}; names: {', '.join(near)}")
+
+
+def _reason(error: Exception) -> str:
+    """One line without the path or the address of the file, for a record must not depend on them."""
+    if isinstance(error, UnidentifiedImageError):
+        return "cannot identify image file"
+    reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    return reason.splitlines()[0]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -322,11 +332,13 @@ def batches(
     indices (b,) int64 and batch (b, 3, H, W) float32 hold the readable images of each `batch_size` asked
     for; unreadable holds (index, reason) of the others, so b may be smaller, also 0 (then the batch is
     (0,)). Pinned memory if there is a GPU. workers: processes that decode; by default none for sets in memory
-    and one per CPU, at most 8, for files. An error in `preprocess` is the caller's and is raised.
+    and one per CPU, at most 8, for files; `torchrun`'s processes on a machine share its CPUs. An error in
+    `preprocess` is the caller's and is raised.
     """
     if workers is None:
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        workers = 0 if images.in_memory else min(8, cpus or 1)
+        cpus = (cpus or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        workers = 0 if images.in_memory else min(8, max(1, cpus))
     indices = [int(i) for i in indices]
     parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     yield from DataLoader(
@@ -334,6 +346,7 @@ def batches(
         batch_size=None,  # the data set makes whole batches
         collate_fn=tuple,
         num_workers=min(workers, len(parts)),
+        worker_init_fn=leave_signals_to_the_parent,
         pin_memory=torch.cuda.is_available(),
     )
 

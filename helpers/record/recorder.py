@@ -6,9 +6,11 @@ Memory is O(units x (k + classes)) and does not grow with the number of images. 
 and places included; see `toplist` for the order and `statistics` for what is read from a map.
 """
 
+import contextlib
 import importlib.metadata
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,13 @@ from tqdm.auto import tqdm
 
 from helpers.errors import SelectivityError
 from helpers.record.images import batches
+from helpers.record.interruptions import (
+    Interrupted,
+    StopRequests,
+    how_to_go_on,
+    lost_workers,
+    typed_in,
+)
 from helpers.record.receptive_field import trace_layers
 from helpers.record.statistics import ResponseReader, Responses
 from helpers.record.store import (
@@ -34,7 +43,7 @@ from helpers.record.toplist import RankedAccumulator, RankedList, unpack
 
 CHUNK = 256, 512  # images between two merges into the lists, at least and at most
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
-CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 1"
+CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 2"
 ALLOWED_UNREADABLE = 0.01
 
 
@@ -44,23 +53,35 @@ def default_k(n_images: int) -> int:
 
 
 def best_device() -> str:
-    """The fastest device that answers: CUDA, Apple's MPS, or the processor."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """CUDA where it is, or the processor; not Apple's MPS, which has no float64 for the sums."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def usable_device(name: str) -> torch.device:
     """The device of that name ("auto": the fastest), after trying it."""
     name = best_device() if name == "auto" else name
     try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, dtype=torch.float64, device=name)  # as the sums over a class
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise SelectivityError(
             f"device {name!r} cannot be used here ({reason}); use auto or cpu"
         ) from None
     return torch.device(name)
+
+
+@contextlib.contextmanager
+def moved(module, device):
+    """The module on a device, in evaluation mode; after the block where it was, in the mode it was in.
+
+    Everything else in the package hands a network's module tensors of the processor's memory, so no
+    function may leave it elsewhere.
+    """
+    home, training = next(module.parameters()).device, module.training
+    try:
+        yield module.to(device, memory_format=torch.channels_last).eval()
+    finally:
+        module.to(home).train(training)
 
 
 def record(
@@ -75,6 +96,7 @@ def record(
     indices=None,
     checkpoint=None,
     checkpoint_seconds: float = 60.0,
+    keep_checkpoint: bool = False,
     workers: int | None = None,
     progress: bool = True,
 ) -> Record:
@@ -84,8 +106,14 @@ def record(
     list of names. responses: statistics of which every single response is kept, (N, U) each: for
     small sets only. indices: record only these images of the list (a shard, to `merge` later).
     checkpoint: a file written every `checkpoint_seconds`; if it exists the run continues from it and
-    ends with the same record; it is removed at the end. Unreadable images are skipped and named in
-    `metadata["skipped"]`; more than 1 % of them is a SelectivityError, and so is a nan response.
+    ends with the same record; it is removed at the end, or with keep_checkpoint left there, of the
+    whole run, until the caller has the record in safety. Unreadable images are skipped and named in
+    `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan response.
+
+    Ctrl-C and SIGTERM end the run after the batch at hand, write the checkpoint and raise
+    `Interrupted`, a KeyboardInterrupt. Only where this call was typed in a notebook's cell, Ctrl-C gives
+    the record of the images so far: a warning and `metadata["interrupted"]` say of how many. It can be
+    merged with a record of the others (`indices`), or the cell run again with its checkpoint.
     """
     names = match_layers(list(network.taps), layers)
     if len(images) == 0:
@@ -97,19 +125,21 @@ def record(
     device = usable_device(device)
     k = min(k or default_k(len(images)), len(images))
 
-    module, was_training = network.module, network.module.training
-    module.to(device, memory_format=torch.channels_last).eval()
-    geometry = trace_layers(network, names)
-    run = _Run(network, images, geometry, k, device, tuple(responses), batch_size)
-    done = run.resume(checkpoint, indices)
-    try:
-        _pass(run, indices, done, batch_size, workers, checkpoint, checkpoint_seconds, progress)
-    finally:
-        module.train(was_training)
-    result = run.finish()
-    if checkpoint is not None:
+    with moved(network.module, device):
+        geometry = trace_layers(network, names)
+        run = _Run(network, images, geometry, k, device, tuple(responses), batch_size)
+        done = run.resume(checkpoint, indices)
+        try:
+            _pass(run, indices, done, batch_size, workers, checkpoint, checkpoint_seconds, progress)
+        except Interrupted as interrupted:
+            if interrupted.status != 130 or not typed_in(sys._getframe(1)):
+                raise
+            return run.part(str(interrupted), len(indices))
+    if checkpoint is not None and keep_checkpoint:
+        run.save(checkpoint, len(indices))
+    elif checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
-    return result
+    return run.finish()
 
 
 def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
@@ -121,9 +151,12 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
     saved = time.monotonic()
     reader = ResponseReader(run.geometry)
     taps = {layer: network.taps[layer] for layer in run.geometry}
-    with listening(network.module, taps, reader.read), torch.inference_mode(), bar:
+    with (
+        listening(network.module, taps, reader.read), torch.inference_mode(), bar,
+        lost_workers(checkpoint), StopRequests() as stop,
+    ):  # fmt: skip
         for numbers, batch, unreadable in stream:
-            run.skip(unreadable, len(indices))
+            run.skip(unreadable, len(images))
             if len(numbers):
                 batch = batch.to(device, non_blocking=True)
                 batch = batch.contiguous(memory_format=torch.channels_last)
@@ -138,6 +171,11 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
                 if checkpoint is not None and time.monotonic() - saved >= every:
                     run.save(checkpoint, done)
                     saved = time.monotonic()
+            if stop.status is not None:
+                if checkpoint is not None:
+                    run.save(checkpoint, done)
+                kept = f"interrupted after {done:,} of {len(indices):,} images; "
+                raise Interrupted(kept + how_to_go_on(checkpoint), stop.status)
         run.flush()
 
 
@@ -195,12 +233,7 @@ class _Run:
         for i, reason in unreadable:
             name = self.images.names[i]
             self.skipped.append([name, reason.removeprefix(f"{name}: ")])
-        if unreadable and len(self.skipped) > ALLOWED_UNREADABLE * total:
-            name, reason = self.skipped[-1]
-            raise SelectivityError(
-                f"{len(self.skipped)} of {total} images cannot be read, more than 1 % "
-                f"(the last: {name}: {reason}); mend or remove them in {self.images.name}"
-            )
+        refuse_unreadable(self.skipped, total, self.images.name)
 
     def flush(self) -> None:
         """Take the buffered rows into every accumulator."""
@@ -274,6 +307,11 @@ class _Run:
             for key, tensor in accumulator.state().items()
         }
         tensors = {name: tensor.cpu() for name, tensor in self._tensors().items()}
+        # Rows that wait for a merge: merged now, the sums would be added in another order.
+        waiting = vars(self.buffer.rows(0, self.filled))
+        tensors |= {f"waiting.{name}": rows.cpu() for name, rows in waiting.items()}
+        numbers = np.concatenate([np.empty(0, dtype=np.int64), *self.numbers])
+        tensors["waiting.numbers"] = torch.from_numpy(numbers)
         metadata = {"format": CHECKPOINT_FORMAT, "done": done, "skipped": self.skipped}
         write_tensors(path, tensors | lists, metadata | {"run": self.run_id})
 
@@ -294,8 +332,21 @@ class _Run:
             accumulator.load(state)
         for name, tensor in self._tensors().items():
             tensor.copy_(tensors[name])
+        numbers = tensors["waiting.numbers"]
+        for name, rows in vars(self.buffer.rows(0, len(numbers))).items():
+            rows.copy_(tensors[f"waiting.{name}"])
+        self.took(numbers)
         self.skipped = metadata["skipped"]
         return metadata["done"]
+
+    def part(self, reason, of) -> Record:
+        """The record of an interrupted run, which says so."""
+        self.flush()
+        warnings.warn(f"{reason}. This record holds those images only", stacklevel=3)
+        result = self.finish()
+        read = int(self.recorded.sum()) + len(self.skipped)
+        result.metadata["interrupted"] = {"images": read, "of": of}
+        return result
 
     def finish(self) -> Record:
         """The record of what has been accumulated."""
@@ -356,6 +407,16 @@ class _Run:
             "skipped": sorted(self.skipped),
             "software": software(),
         }
+
+
+def refuse_unreadable(skipped, total, where) -> None:
+    """SelectivityError if more images of a set were skipped, as [name, reason] each, than is allowed."""
+    if len(skipped) > ALLOWED_UNREADABLE * total:
+        name, reason = skipped[-1]
+        raise SelectivityError(
+            f"{len(skipped)} of {total} images cannot be read, more than 1 % "
+            f"(the last: {name}: {reason}); mend or remove them in {where}"
+        )
 
 
 def _statistic(rows, name):

@@ -115,9 +115,11 @@ class Record:
 
     def __repr__(self) -> str:
         network, images = self.metadata["network"]["name"], self.metadata["images"]["name"]
+        cut = self.metadata.get("interrupted")
+        of = f" (interrupted; there are {cut['of']})" if cut else ""
         return (
             f"<Record of {network} on {images}: {len(self.layers)} layers, {self.n_units} units, "
-            f"{int(self.recorded.sum())} images, {len(self.class_names)} classes, k={self.k}>"
+            f"{int(self.recorded.sum())} images{of}, {len(self.class_names)} classes, k={self.k}>"
         )
 
     def check(self, network=None, images=None) -> None:
@@ -154,6 +156,10 @@ class Record:
         layers = {name: _merge_layer(self[name], other[name], counts) for name in self.layers}
         skipped = sorted(self.metadata["skipped"] + other.metadata["skipped"])
         metadata = {**self.metadata, "skipped": skipped}
+        read, of = int(recorded.sum()) + len(skipped), len(recorded)
+        cut = metadata.pop("interrupted", None) or other.metadata.get("interrupted")
+        if cut and read < of:
+            metadata["interrupted"] = {"images": read, "of": of}
         return Record(metadata, layers, self.names, self.classes, recorded)
 
     def select(self, classes) -> "Record":
@@ -232,16 +238,26 @@ class Record:
 
 
 def write_tensors(path, tensors: dict[str, torch.Tensor], metadata: dict) -> None:
-    """Write safetensors with JSON metadata atomically: the old file stays until the new is whole."""
+    """Write safetensors with JSON metadata atomically: the old file stays until the new is whole.
+
+    SelectivityError, and no half-written file, where it cannot be written, on a full disk for example.
+    """
     path = Path(path)
     part = path.with_name(path.name + ".part")
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    # One metadata entry only: with several their order in the file would not be fixed.
-    save_file(tensors, part, {"metadata": json.dumps(metadata, sort_keys=True)})
-    os.chmod(part, 0o644)  # the library makes it readable by its owner alone
-    with open(part, "rb") as written:
-        os.fsync(written.fileno())
-    os.replace(part, path)
+    try:
+        # One metadata entry only: with several their order in the file would not be fixed.
+        save_file(tensors, part, {"metadata": json.dumps(metadata, sort_keys=True)})
+        os.chmod(part, 0o644)  # the library makes it readable by its owner alone
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+        raise SelectivityError(
+            f"{path}: cannot be written ({reason}); make room there and run the same again"
+        ) from None
 
 
 def read_tensors(path, wanted_format: str) -> tuple[dict, dict[str, torch.Tensor]]:

@@ -13,7 +13,7 @@ from helpers.record import load_network, wrap
 
 
 class Unusual(nn.Module):
-    """Two branches put together, a layer called by keyword, modules in a dictionary, a dictionary as output."""
+    """Two branches put together, a layer called by keyword, a dictionary of modules, and one as output."""
 
     def __init__(self):
         super().__init__()

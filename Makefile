@@ -40,6 +40,7 @@ book: $(INSTALLED)  ## run the chapters and build the pages (_build/html); quick
 	@$(BIN)/python tools/execution_cache.py
 	@rm -rf $(SITE)
 	@$(BIN)/jupyter-book build . --all --quiet -W -n --keep-going
+	@$(BIN)/python tools/lighter_pictures.py $(SITE)
 	@$(BIN)/python tools/archives.py $(SITE)
 	@$(BIN)/python tools/check_site.py $(SITE)
 	@echo "Open $(SITE)/index.html, or run: make serve"

@@ -196,7 +196,8 @@ class OwnPicture:
         shown = as_shown(self.study.network.preprocess)(inputs)
         if lost is not None:
             shown = shown * (_DIM + (1 - _DIM) * _spread(lost, shown.shape[1:]))
-        return _figure(shown, words[:1].upper() + words[1:], 2 * SIDE)
+        seen = f"Picture shown to the network: {words}"
+        return _figure(shown, words[:1].upper() + words[1:], 2 * SIDE, seen)
 
     def _cards(self, driven):
         units = driven.units.tolist()

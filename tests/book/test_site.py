@@ -6,10 +6,13 @@ import zipfile
 
 import archives
 import check_site
+import lighter_pictures
+import numpy as np
 import pytest
 import yaml
 from api_reference import to_rst
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from .conftest import ROOT
 
@@ -211,3 +214,20 @@ def test_archives_of_the_same_files_are_the_same(tmp_path):
     one, two = ((tmp_path / name / "x.zip").read_bytes() for name in ("one", "two"))
     assert one == two
     assert zipfile.ZipFile(tmp_path / "one" / "x.zip").read("x/b/a.txt") == b"a"
+
+
+def test_lighter_pictures_keep_every_pixel(tmp_path):
+    """Pixels under transparency too; a picture that would grow stays, and pages name what is there."""
+    (tmp_path / "_images").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 4), dtype=np.uint8)
+    pixels[:, :30] = pixels[0, 0]
+    Image.fromarray(pixels).save(tmp_path / "_images" / "figure.png")
+    Image.new("1", (1, 1)).save(tmp_path / "_images" / "dot.png")
+    page = tmp_path / "page.html"
+    page.write_text('<img src="_images/figure.png"><img src="_images/dot.png">')
+    before = (tmp_path / "_images" / "figure.png").stat().st_size
+    assert lighter_pictures.main(tmp_path) == ["figure.png"]
+    lighter = tmp_path / "_images" / "figure.webp"
+    assert lighter.stat().st_size < before and not lighter.with_suffix(".png").exists()
+    assert np.array_equal(np.asarray(Image.open(lighter)), pixels)
+    assert page.read_text() == '<img src="_images/figure.webp"><img src="_images/dot.png">'

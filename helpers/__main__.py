@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from helpers.errors import SelectivityError
+from helpers.paths import all_or_nothing
 
 
 def main(arguments=None) -> int:
@@ -91,7 +92,7 @@ def _parser():
         "network", metavar="NAME", help="as for record: timm:MODEL, torchvision:MODEL, ..."
     )
     p.add_argument(
-        "--weights", metavar="FILE", default="random", help="a local weight file (default: random)"
+        "--weights", metavar="FILE", help="a local weight file (layers do not depend on it)"
     )
     p.add_argument("--layers", default="*", metavar="GLOB", help="only these (default: all)")
 
@@ -164,7 +165,7 @@ def _number_or_all(text):
 
 def _record(options):
     from helpers.record import load_network, open_images
-    from helpers.record.distributed import join_group, record_distributed
+    from helpers.record.distributed import first_alone, join_group, record_distributed
 
     join_group()
     if options.out.suffix != ".safetensors":
@@ -172,7 +173,8 @@ def _record(options):
     if not options.out.parent.is_dir():
         raise SelectivityError(f"{options.out.parent}: there is no such folder to write to")
     images = open_images(options.images)
-    network = load_network(options.network, options.weights)
+    with first_alone():
+        network = load_network(options.network, options.weights)
     checkpoint = options.checkpoint or options.out.with_name(options.out.name + ".checkpoint")
     result = record_distributed(
         network, images, options.k, out=options.out, layers=options.layers,
@@ -190,8 +192,9 @@ def _layers(options):
     from helpers.layers import layers_of
     from helpers.record import load_network
 
-    # Layers are the same for any weights; those of the world's networks are shipped.
-    weights = None if options.network.startswith("worldnet") else options.weights
+    # Layers are the same for any weights, and the world's networks have theirs with them.
+    shipped = options.network.startswith("worldnet")
+    weights = options.weights or (None if shipped else "random")
     print(layers_of(load_network(options.network, weights), options.layers).to_string(index=False))
 
 
@@ -219,12 +222,11 @@ def _index(options):
     units = index_units(
         record, category, network, images, device=options.device, progress=sys.stderr.isatty()
     )
-    part = options.out.with_name(options.out.name + ".part")
-    if options.out.suffix == ".csv":
-        units.to_csv(part, index=False)
-    else:
-        units.to_parquet(part, index=False)
-    part.replace(options.out)
+    with all_or_nothing(options.out) as part:
+        if options.out.suffix == ".csv":
+            units.to_csv(part, index=False)
+        else:
+            units.to_parquet(part, index=False)
     print(
         f"{options.out}: {len(units)} units of {len(record.layers)} layers, {units.shape[1]} columns"
     )

@@ -196,6 +196,8 @@ def unpack(
         path = PurePosixPath(member.name)
         picture = path.suffix.lower() in _PICTURES and not path.name.startswith(".")
         folder = path.parent.name
+        if ".." in path.parts:  # checked above as it stands, but it is cut and renamed below
+            raise SelectivityError(f"{archive.name} holds a path that leads upwards, {member.name}")
         if not member.isreg() or not picture or folder in ("", *leave_out):
             return None
         place = f"{(rename or {}).get(folder, folder)}/{path.name}"

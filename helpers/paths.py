@@ -1,6 +1,8 @@
 """Where shipped data and the reader's own cache lie."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -11,6 +13,18 @@ def data_path(*parts: str) -> Path:
     installed = _PACKAGE / "data"
     root = installed if installed.is_dir() else _PACKAGE.parent / "data"
     return root.joinpath(*parts)
+
+
+@contextlib.contextmanager
+def all_or_nothing(path: Path) -> Iterator[Path]:
+    """A file to write in the block; it gets its name `path` when that went well, else it is removed."""
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def cache_home(*parts: str) -> Path:

@@ -15,6 +15,7 @@ from string import Template
 from helpers.claims.depth import convolutions
 from helpers.explorers import explore
 from helpers.index import index_units
+from helpers.paths import all_or_nothing
 from helpers.record.taps import match_layers
 
 LAYERS = 4  # shown unless others are asked for
@@ -88,9 +89,8 @@ def write_report(study, path, layers=None, units: int | None = UNITS) -> Path:
         version=metadata.version(_DISTRIBUTION),
     )
     path = Path(path)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with all_or_nothing(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 

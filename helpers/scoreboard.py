@@ -248,7 +248,11 @@ def sections(folder, claims=CLAIMS) -> dict[str, dict]:
 def _cells(path):
     """[(the heading that it stands under, its source)] of a notebook, cut at headings."""
     parts, title = [], ""
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (OSError, ValueError, KeyError, TypeError):  # a reader's own notebook, damaged or old
+        return []
+    for cell in cells:
         source = "".join(cell["source"])
         if cell["cell_type"] != "markdown":
             parts.append((title, source))

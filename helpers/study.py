@@ -227,7 +227,10 @@ def _recorded_once(stem, network, images, save=Record.save, **options) -> Record
         path.parent.mkdir(parents=True, exist_ok=True)
         # Of thousands of files, an interrupted recording goes on where it stopped.
         checkpoint = None if images.in_memory else path.with_name(f"{key}.checkpoint")
-        save(record(network, images, checkpoint=checkpoint, **options), path)
+        kept = {"checkpoint": checkpoint, "keep_checkpoint": checkpoint is not None}
+        save(record(network, images, **kept, **options), path)
+        if checkpoint is not None:  # the record is in safety
+            checkpoint.unlink(missing_ok=True)
     return Record.load(path)
 
 

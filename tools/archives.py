@@ -4,12 +4,14 @@
 holds the chapters as they are in the repository. The same files give the same bytes.
 """
 
+import re
 import sys
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOWNLOADS = "downloads"
+FIRST_PAGE = "book/index.html"
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 _SQUEEZED = {".webp", ".png", ".jpg", ".woff2", ".gz", ".zip"}
 
@@ -23,7 +25,10 @@ def write_archive(path, files):
             entry.external_attr = 0o644 << 16
             plain = files[name].suffix in _SQUEEZED
             entry.compress_type = zipfile.ZIP_STORED if plain else zipfile.ZIP_DEFLATED
-            archive.writestr(entry, files[name].read_bytes())
+            content = files[name].read_bytes()
+            if name == FIRST_PAGE:
+                content = without_itself(content.decode("utf-8")).encode()
+            archive.writestr(entry, content)
 
 
 def site_files(site):
@@ -33,6 +38,13 @@ def site_files(site):
         for path in site.rglob("*")
         if path.is_file() and path.relative_to(site).parts[0] not in (DOWNLOADS, ".doctrees")
     }
+
+
+def without_itself(page):
+    """The first page as it is in the archive, which does not hold itself."""
+    return re.sub(
+        rf'<a [^>]*href="\.\./{DOWNLOADS}/[^"]*"[^>]*>(.*?)</a>', r"\1", page, flags=re.DOTALL
+    )
 
 
 def notebook_files(root=ROOT):

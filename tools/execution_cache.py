@@ -15,10 +15,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("helpers", "data")
-# Libraries that compute or draw; an unknown one is recorded as absent.
 MADE = re.compile(
     r"-[0-9a-f]{12}-[0-9a-f]{12}$"
 )  # a record under the digests of network and images
+# Libraries that compute or draw; an unknown one is recorded as absent.
 LIBRARIES = ("numpy", "torch", "torchvision", "timm", "pandas", "pillow", "matplotlib", "wordcloud")
 
 

@@ -30,7 +30,7 @@ def main():
     for study, entry in STUDIES.items():
         try:
             print(prepare(study, entry), flush=True)
-        except SelectivityError as error:
+        except (SelectivityError, OSError) as error:
             print(f"{study}: {error}", file=sys.stderr, flush=True)
             failed += 1
     return failed

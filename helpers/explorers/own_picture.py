@@ -152,7 +152,8 @@ class OwnPicture:
         try:
             picture = self._picture()
             self._driven = picture and self._drive(*picture)
-        except SelectivityError as error:  # the network is not on this machine
+        # The network is not on this machine, or the photograph cannot be read.
+        except (SelectivityError, OSError) as error:
             self._trouble = str(error)
         units = self._driven[2].units.tolist() if self._driven else []
         # Sets the choice back to nothing, and shows the rest itself if that was a change.

@@ -11,6 +11,7 @@ same N, every process goes on from its own. Rank 0 takes the parts one by one an
 travel through the group, so machines need not share a file system.
 """
 
+import contextlib
 import datetime
 import os
 import re
@@ -21,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from helpers.errors import SelectivityError
+from helpers.record.interruptions import Interrupted, StopRequests
 from helpers.record.recorder import record, refuse_unreadable
 from helpers.record.store import Record
 
@@ -47,7 +49,23 @@ def first_to_end() -> bool:
 
     The others end because of it, or for the same reason. True in a process that was started alone.
     """
-    return _store is None or _store.add("ended", 1) == 1
+    try:
+        return _store is None or _store.add("ended", 1) == 1
+    except (
+        RuntimeError
+    ):  # the machine that keeps the store has ended: better said twice than not at all
+        return True
+
+
+@contextlib.contextmanager
+def first_alone():
+    """Rank 0 goes through the block before the others: what it downloads is there for them."""
+    waits = join_group() and dist.get_rank() > 0
+    if waits:
+        _together(dist.barrier)
+    yield
+    if dist.is_initialized() and not waits:
+        _together(dist.barrier)
 
 
 def record_distributed(
@@ -63,6 +81,8 @@ def record_distributed(
     rank, size = (dist.get_rank(), dist.get_world_size()) if join_group() else (0, 1)
     if checkpoint is not None:
         checkpoint = _own_checkpoint(Path(checkpoint), rank, size)
+        if size > 1:  # rank 0 may have refused to start
+            _together(dist.barrier)
     mine = shard(len(images), batch_size, rank, size)
     part = None
     if len(mine) or rank == 0:  # rank 0 says what is wrong with an empty set
@@ -125,10 +145,16 @@ def _gathered(part, rank, size):
 
 
 def _together(operation, *arguments, **options):
+    """Wait for the other processes. A signal is only noted: where it ends one, the connection breaks here."""
     try:
-        operation(*arguments, **options)
+        with StopRequests() as stop:
+            operation(*arguments, **options)
     except RuntimeError as error:  # the connection breaks when a process ends
         raise SelectivityError(
             f"another process of this run has ended ({str(error).splitlines()[0]}); run the same again "
             "to go on from the checkpoints"
         ) from None
+    if stop.status is not None:
+        raise Interrupted(
+            "interrupted; run the same again to go on from the checkpoints", stop.status
+        )

@@ -23,7 +23,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -145,12 +145,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+@cache
+def picture_formats() -> list[str]:
+    """Formats of pictures that Pillow reads by itself."""
+    Image.init()
+    return [name for name in Image.OPEN if name not in _NOT_PICTURES]
+
+
 def decode(file) -> Image.Image:
     """An image file, a path or open for reading, as RGB; raises what Pillow does, or OSError by our rules."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF blocks, palettes with odd transparency
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file) as image:
+        with Image.open(
+            file, formats=picture_formats()
+        ) as image:  # it goes by content, not by name
             return to_rgb(image)
 
 

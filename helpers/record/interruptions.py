@@ -5,6 +5,7 @@ written. Ctrl-C and SIGTERM are such requests; a second one, from two seconds on
 """
 
 import contextlib
+import multiprocessing
 import signal
 import sys
 import threading
@@ -49,6 +50,8 @@ class StopRequests:
         if self.status is None:
             self.status, self._asked = 128 + number, time.monotonic()
         elif time.monotonic() - self._asked > IMPATIENT:
+            for child in multiprocessing.active_children():  # they ignore milder signals
+                child.kill()
             raise Interrupted("ended at once, without a last checkpoint", 128 + number)
 
     def __exit__(self, *error):

@@ -162,7 +162,7 @@ def untrained(network: Network) -> Network:
     """
     module = copy.deepcopy(network.module)
     drawn = [child for child in module.modules() if hasattr(child, "reset_parameters")]
-    own = {id(p) for child in drawn for p in child.parameters()}
+    own = {id(p) for child in drawn for p in child.parameters(recurse=False)}
     left = [name for name, p in module.named_parameters() if id(p) not in own]
     if left:
         raise SelectivityError(

@@ -373,8 +373,9 @@ class _Run:
     def _layer(self, name, geometry, columns, ranked, counts):
         width = geometry.map_size[1]
 
+        # Copies, not views: pickled, every view would carry the table of all layers.
         def ranked_list(values, images, places):
-            values, images = values[columns], images[columns]
+            values, images = values[columns].clone(), images[columns].clone()
             if places is None:
                 return RankedList(values, images)
             places = places[columns].long()
@@ -382,10 +383,10 @@ class _Run:
             return RankedList(values, images, positions.masked_fill(places[..., None] < 0, -1))
 
         by_class = {
-            what: {s: t[:, columns].T.cpu() for s, t in getattr(self, what).items()}
+            what: {s: t[:, columns].T.cpu().contiguous() for s, t in getattr(self, what).items()}
             for what in ("sums", "minima", "maxima")
         }
-        responses = {s: t[:, columns] for s, t in self.responses.items()}
+        responses = {s: t[:, columns].clone() for s, t in self.responses.items()}
         lists = {which: ranked_list(*parts) for which, parts in ranked.items()}
         return LayerRecord(name, geometry, **lists, **by_class, counts=counts, responses=responses)
 

@@ -44,7 +44,9 @@ def open_images(places: str | Path | Sequence[str | Path]) -> ImageSet:
 
 def _are_shards(place):
     if place.is_dir():
-        return bool(_tars(place)) and not any(inside.is_dir() for inside in place.iterdir())
+        return bool(_tars(place)) and not any(
+            inside.is_dir() for inside in place.iterdir() if not inside.name.startswith(".")
+        )
     return place.suffix == ".tar" or place.is_file()
 
 

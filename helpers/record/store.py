@@ -5,6 +5,7 @@ the same settings. `record[layer]` gives a `LayerRecord`; `save`, `load`, `merge
 `keep_layers` make new ones. Everything else in this package is a function of a record.
 """
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -154,7 +155,9 @@ class Record:
         recorded = self.recorded | other.recorded
         counts = _counts(self.classes, recorded, len(self.class_names))
         layers = {name: _merge_layer(self[name], other[name], counts) for name in self.layers}
-        skipped = sorted(self.metadata["skipped"] + other.metadata["skipped"])
+        # An image that both tried to read is one image.
+        tried = dict(self.metadata["skipped"] + other.metadata["skipped"])
+        skipped = sorted([name, why] for name, why in tried.items())
         metadata = {**self.metadata, "skipped": skipped}
         read, of = int(recorded.sum()) + len(skipped), len(recorded)
         cut = metadata.pop("interrupted", None) or other.metadata.get("interrupted")
@@ -182,6 +185,9 @@ class Record:
         images["digest"] = f"selected from {images['digest']}"
         skipped = [pair for pair in self.metadata["skipped"] if pair[0] in set(names)]
         metadata = {**self.metadata, "images": images, "skipped": skipped}
+        read = int(self.recorded[inside].sum()) + len(skipped)
+        if metadata.pop("interrupted", None) and read < len(names):
+            metadata["interrupted"] = {"images": read, "of": len(names)}
         new_classes = new_class[self.classes[inside]]
         return Record(metadata, layers, names, new_classes, self.recorded[inside])
 
@@ -255,8 +261,10 @@ def write_tensors(path, tensors: dict[str, torch.Tensor], metadata: dict) -> Non
     except (OSError, SafetensorError) as error:
         part.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        mend = "make room there" if full or isinstance(error, SafetensorError) else "mend that"
         raise SelectivityError(
-            f"{path}: cannot be written ({reason}); make room there and run the same again"
+            f"{path}: cannot be written ({reason}); {mend} and run the same again"
         ) from None
 
 

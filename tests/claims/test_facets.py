@@ -206,7 +206,9 @@ def test_shares_follow_depth(before):
     assert verdict("single-grow", study) == HOLDS
     assert verdict("single-grow", widths(5, 9, 12, 16, 20, 23)) == FAILS
     mixed = study_of([layer(*[22] * 10, *[6] * 10, seed=s) for s in range(1, 7)])
-    assert verdict("single-grow", mixed) == UNDECIDED
+    assert verdict("single-grow", mixed) == UNTESTED  # equal shares in all stages have no trend
+    ups_and_downs = [layer(*[22] * (20 - n), *[6] * n) for n in (10, 12, 9, 11, 10, 12)]
+    assert verdict("single-grow", study_of(ups_and_downs)) == UNDECIDED
     measured = of_paper_3.shares_follow_depth(study)
     for of, found in ((study, measured.value), (twin, measured.null)):
         degrees = by_layer(of, "degree")

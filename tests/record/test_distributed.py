@@ -1,6 +1,7 @@
 """Several processes, started by the real torchrun, leave the record that one process leaves."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -80,6 +81,13 @@ def test_equals_one_process(processes, batch_size, folder, tmp_path):
     assert {**together.metadata, "format": 0} == {**one.metadata, "format": 0}
     assert len(one.metadata["skipped"]) == 2  # 2 % of the second half, 1 % of all
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "r.safetensors"]
+
+
+def test_a_part_is_sent_once(folder, tmp_path):
+    """As a message it is about as long as its file: no layer carries the table of all layers with it."""
+    part = alone(folder)
+    part.save(tmp_path / "r.safetensors")
+    assert len(pickle.dumps(part)) < 2 * (tmp_path / "r.safetensors").stat().st_size
 
 
 def test_unreadable_images_are_judged_over_all(folder, tmp_path):

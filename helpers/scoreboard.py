@@ -26,7 +26,7 @@ from helpers.claims.claim import has_pictures
 from helpers.errors import SelectivityError
 from helpers.explorers.fragment import fragment
 from helpers.paths import cache_home, data_path
-from helpers.study import open_study, records_of
+from helpers.study import FETCHED, open_study, records_of
 
 FORMAT = "neuron-selectivity scoreboard 1"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
@@ -219,8 +219,7 @@ def own_records() -> list[str]:
     kept = sorted(path.stem for path in cache_home("records").glob("*.safetensors"))
     own = [name for name in kept if not _BY_CONTENT.search(name)]
     own = [n for n in own if not (n.endswith("-faces") and n.removesuffix("-faces") in own)]
-    fetched = ("imagenette", "imagewoof", "googlenet-photographs")
-    return [*(name for name in fetched if records_of(name)), *own]
+    return [*(name for name in FETCHED if records_of(name)), *own]
 
 
 def sections(folder, claims=CLAIMS) -> dict[str, dict]:

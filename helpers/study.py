@@ -50,7 +50,7 @@ _SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
 }
 
 # What photographs can be fetched for: image folders, and the name that fetches them with GoogLeNet.
-_FETCHED = {
+FETCHED = {
     "imagenette": (("imagenette",), "imagenette"),
     "imagewoof": (("imagewoof",), "imagewoof"),
     "googlenet-photographs": (("stanford_dogs", "caltech101"), "googlenet"),
@@ -144,12 +144,12 @@ def open_study(name: str | None = None, images=None) -> Study:
     if name in _SHIPPED:
         path = data_path("records", f"{name}.safetensors")
         return _recorded(name, path, "googlenet", _SHIPPED[name], images)
-    if name in _FETCHED:
+    if name in FETCHED:
         return _fetched(name)
     path = Path(name) if name.endswith(".safetensors") else _kept(name)
     if not path.is_file():
         raise SelectivityError(
-            f"there is no study {name!r}: use world, {', '.join([*_SHIPPED, *_FETCHED])}, or make "
+            f"there is no study {name!r}: use world, {', '.join([*_SHIPPED, *FETCHED])}, or make "
             f"{path} with `python -m helpers record`"
         )
     return _recorded(name, path, None, None, images)
@@ -166,7 +166,7 @@ def faces_of(study: Study) -> Study:
 
     SelectivityError if there is none: record the network on a folder of such categories.
     """
-    name = "googlenet-faces" if study.name in _FETCHED else f"{study.name}-faces"
+    name = "googlenet-faces" if study.name in FETCHED else f"{study.name}-faces"
     if not (name in _SHIPPED or _of_world(name) or _kept(name).is_file()):
         raise SelectivityError(
             f"the network of {study.name} was not recorded on faces: record it on a folder of "
@@ -196,7 +196,7 @@ def _world(name):
 
 def _fetched(name):
     """GoogLeNet on fetched photographs; without them, the newest record that was made of them here."""
-    folders, command = _FETCHED[name]
+    folders, command = FETCHED[name]
     if not missing(command):
         network = load_network("googlenet")
         images = _photographs(name, folders, command)

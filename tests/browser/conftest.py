@@ -68,6 +68,17 @@ class Browser:
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
 
+    def insert_as_a_notebook(self):
+        """Put the page's template into its output area as JupyterLab does: each script is made anew."""
+        self.driver.execute_script(
+            "const host = document.querySelector('.jp-OutputArea');"
+            "host.innerHTML = document.querySelector('template').innerHTML;"
+            "for (const old of host.querySelectorAll('script')) {"
+            "  const script = document.createElement('script');"
+            "  script.textContent = old.textContent;"
+            "  old.replaceWith(script); }"
+        )
+
     def requests(self):
         """Addresses asked for since the last call."""
         asked = []

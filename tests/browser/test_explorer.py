@@ -485,14 +485,7 @@ def test_in_a_sandboxed_frame(opened):
 def test_as_a_notebook_inserts_it(opened):
     """Markup set first, each script then made anew, as JupyterLab does; the address stays its own."""
     browser = opened("notebook.html")
-    browser.driver.execute_script(
-        "const host = document.querySelector('.jp-OutputArea');"
-        "host.innerHTML = document.querySelector('template').innerHTML;"
-        "for (const old of host.querySelectorAll('script')) {"
-        "  const script = document.createElement('script');"
-        "  script.textContent = old.textContent;"
-        "  old.replaceWith(script); }"
-    )
+    browser.insert_as_a_notebook()
     assert status(browser) == "deep, unit 2"
     press(browser, Keys.ARROW_RIGHT)
     assert status(browser) == "deep, unit 3" and "#" not in browser.driver.current_url

@@ -329,14 +329,7 @@ def test_in_a_sandboxed_frame(opened):
 def test_as_a_notebook_inserts_it(opened):
     """Each script made anew, as JupyterLab does; the explorer follows, the address stays its own."""
     browser = opened("notebook.html")
-    browser.driver.execute_script(
-        "const host = document.querySelector('.jp-OutputArea');"
-        "host.innerHTML = document.querySelector('template').innerHTML;"
-        "for (const old of host.querySelectorAll('script')) {"
-        "  const script = document.createElement('script');"
-        "  script.textContent = old.textContent;"
-        "  old.replaceWith(script); }"
-    )
+    browser.insert_as_a_notebook()
     find(browser, "deep-7")
     browser.driver.find_element("css selector", ".um-link a").click()
     assert texts(browser, ".ux-status") == ["deep, unit 7", "deep, unit 7"]

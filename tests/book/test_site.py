@@ -218,17 +218,17 @@ def test_archives_of_the_same_files_are_the_same(tmp_path):
 
 
 def test_lighter_pictures_keep_every_pixel(tmp_path):
-    """Pixels under transparency too; a picture that would grow stays, and pages name what is there."""
+    """Pixels under transparency too; 16 bits a channel stay a PNG, and pages name what is there."""
     (tmp_path / "_images").mkdir()
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 4), dtype=np.uint8)
     pixels[:, :30] = pixels[0, 0]
     Image.fromarray(pixels).save(tmp_path / "_images" / "figure.png")
-    Image.new("1", (1, 1)).save(tmp_path / "_images" / "dot.png")
+    Image.fromarray(np.arange(4, dtype=np.uint16)[None] * 257).save(tmp_path / "_images" / "deep.png")
     page = tmp_path / "page.html"
-    page.write_text('<img src="_images/figure.png"><img src="_images/dot.png">')
+    page.write_text('<img src="_images/figure.png"><img src="_images/deep.png">')
     before = (tmp_path / "_images" / "figure.png").stat().st_size
     assert lighter_pictures.main(tmp_path) == ["figure.png"]
     lighter = tmp_path / "_images" / "figure.webp"
     assert lighter.stat().st_size < before and not lighter.with_suffix(".png").exists()
     assert np.array_equal(np.asarray(Image.open(lighter)), pixels)
-    assert page.read_text() == '<img src="_images/figure.webp"><img src="_images/dot.png">'
+    assert page.read_text() == '<img src="_images/figure.webp"><img src="_images/deep.png">'

@@ -223,7 +223,9 @@ def test_lighter_pictures_keep_every_pixel(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 4), dtype=np.uint8)
     pixels[:, :30] = pixels[0, 0]
     Image.fromarray(pixels).save(tmp_path / "_images" / "figure.png")
-    Image.fromarray(np.arange(4, dtype=np.uint16)[None] * 257).save(tmp_path / "_images" / "deep.png")
+    Image.fromarray(np.arange(4, dtype=np.uint16)[None] * 257).save(
+        tmp_path / "_images" / "deep.png"
+    )
     page = tmp_path / "page.html"
     page.write_text('<img src="_images/figure.png"><img src="_images/deep.png">')
     before = (tmp_path / "_images" / "figure.png").stat().st_size

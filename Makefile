@@ -13,7 +13,7 @@ SITE      := _build/html
 say = @printf '\n== %s\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help install book test unit-test site-test serve bench soak lint strip clean
+.PHONY: help install book test unit-test site-test serve bench soak fuzz lint strip clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -68,6 +68,10 @@ bench: $(INSTALLED)  ## speed and memory of the recorder
 soak: $(INSTALLED)  ## one recording killed 50 times and started again: its record must not differ
 	$(call say,Killing a recording 50 times)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.soak
+
+fuzz: $(INSTALLED)  ## 20,000 damaged files: each is read rightly or refused in one line
+	$(call say,Reading damaged files)
+	@OMP_NUM_THREADS=1 FUZZ_CASES=20000 $(BIN)/python -m pytest -q -rP tests/record/test_fuzz.py
 
 lint: $(INSTALLED)  ## style, and chapters without outputs
 	@$(BIN)/ruff check .

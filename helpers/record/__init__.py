@@ -3,9 +3,9 @@
 networks, taps, weights, architectures   what is recorded, and where its units are read
 images, shards                           what is shown to it
 receptive_field                          what part of an image a unit sees
-recorder, statistics, toplist            the one pass
+recorder, statistics, sweep, toplist     the one pass
 distributed, interruptions               the same by several processes; being stopped
-store, slim                              the file it leaves
+store, consistency, slim                 the file it leaves, and what it must be to be read
 patches                                  pictures, in a second, small pass
 """
 

@@ -106,3 +106,5 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
+        if shift > 63:  # a hostile file could spell a number as long as itself
+            raise ValueError("a number of more than ten bytes")

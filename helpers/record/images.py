@@ -171,9 +171,10 @@ class FolderImages(ImageSet):
 
     Every file directly in a class folder whose extension Pillow reads is an image; hidden files are not.
     With several roots, an image is named `<root name>/<class>/<file>`, and so is a class that two roots
-    share. Symbolic links that lead out of the root are not followed. Raises SelectivityError for a missing
-    or empty root, an empty class folder, images outside class folders, deeper folders, and roots of the same
-    name.
+    share. Symbolic links that lead out of the root, to nothing or in a circle are not followed, pipes and
+    devices are not read; a warning counts them. Raises SelectivityError for a missing or empty root, an empty
+    class folder, images outside class folders, deeper folders, roots of the same name, names that are not
+    UTF-8 or hold control characters, and two names that differ only in how an accent is written.
     """
 
     def __init__(self, root: str | Path | Sequence[str | Path]):
@@ -202,22 +203,28 @@ def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:
     """Class name -> (file name, path, bytes) of its images, sorted; names in NFC, as Linux writes them."""
     if not root.is_dir():
         raise SelectivityError(f"no image folder at {root}: give one that holds a folder per class")
-    inside, links = root.resolve(), 0
+    inside, left_out = root.resolve(), 0
+    known = Image.registered_extensions().items()
+    extensions = {e for e, form in known if form in Image.OPEN and form not in _NOT_PICTURES}
 
     def visible(folder):
-        nonlocal links
-        entries = []
+        """Its folders and images, by name."""
+        nonlocal left_out
+        entries = {}
         for entry in os.scandir(folder):
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(inside):
-                links += 1
-            else:
-                entries.append((unicodedata.normalize("NFC", entry.name), entry))
-        return sorted(entries, key=lambda e: e[0])
+            if not _is_inside(entry, inside):
+                left_out += 1
+            elif entry.is_dir() or Path(entry.name).suffix.lower() in extensions:
+                name = plain_name(entry.name, os.fspath(folder))
+                if name in entries:
+                    raise SelectivityError(
+                        f"{os.fspath(folder)}: two entries are named {name}, accents apart; rename one"
+                    )
+                entries[name] = entry
+        return sorted(entries.items())
 
-    known = Image.registered_extensions().items()
-    extensions = {e for e, form in known if form in Image.OPEN and form not in _NOT_PICTURES}
     tree, strayed, deep = {}, [], []
     for name, entry in visible(root):
         if entry.is_dir():
@@ -225,11 +232,16 @@ def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:
             for file_name, file in visible(entry):
                 if file.is_dir():
                     deep.append(f"{name}/{file_name}")
-                elif Path(file_name).suffix.lower() in extensions:
+                else:
                     tree[name].append((file_name, file.path, file.stat().st_size))
-        elif Path(name).suffix.lower() in extensions:
+        else:
             strayed.append(name)
-    note = f" ({links} symbolic links lead out of the folder and are not followed)" if links else ""
+    note = ""
+    if left_out:
+        note = (
+            f" ({left_out} symbolic links or special files are not read: "
+            "they lead out of the folder or to no file)"
+        )
     empty = [class_name for class_name, files in tree.items() if not files]
     if strayed:
         problem = f"{len(strayed)} images lie outside class folders ({strayed[0]}, ...)"
@@ -241,10 +253,30 @@ def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:
     elif empty:
         problem = f"class folders without images: {', '.join(empty[:4])}{note}"
     else:
-        if links:
+        if left_out:
             warnings.warn(f"{root}{note}", stacklevel=3)
         return tree
     raise SelectivityError(f"{root}: {problem}: images must lie at {root.name}/<class>/<image>")
+
+
+def _is_inside(entry: os.DirEntry, root: Path) -> bool:
+    """Whether it is a folder or an ordinary file that lies in `root`, links followed."""
+    try:
+        place = Path(entry.path).resolve(strict=True) if entry.is_symlink() else root
+        return place.is_relative_to(root) and (entry.is_dir() or entry.is_file())
+    except (OSError, RuntimeError):  # a link to nothing or in a circle
+        return False
+
+
+def plain_name(name: str, where: str | Path) -> str:
+    """A file's name in NFC, as Linux writes it; SelectivityError if it is no line of text in UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise SelectivityError(f"{where}: the name {ascii(name)} is not UTF-8; rename it") from None
+    if len(name.splitlines()) > 1 or any(unicodedata.category(c) == "Cc" for c in name):
+        raise SelectivityError(f"{where}: the name {name!r} holds a control character; rename it")
+    return unicodedata.normalize("NFC", name)
 
 
 class WorldImages(ImageSet):

@@ -40,8 +40,9 @@ from helpers.record.store import (
 )
 from helpers.record.taps import listening, match_layers
 from helpers.record.toplist import RankedAccumulator, RankedList, unpack
+from helpers.record.weights import first_line
 
-CHUNK = 256, 512  # images between two merges into the lists, at least and at most
+CHUNK = 256, 2048  # images between two merges into the lists, at least and at most
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
 CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 2"
 ALLOWED_UNREADABLE = 0.01
@@ -160,7 +161,7 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
             if len(numbers):
                 batch = batch.to(device, non_blocking=True)
                 batch = batch.contiguous(memory_format=torch.channels_last)
-                run.prepare(reader, len(numbers))
+                reader.into = run.free_rows(len(numbers))
                 network.module(batch)
                 run.took(numbers)
             read = len(numbers) + len(unreadable)
@@ -168,9 +169,9 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
             bar.update(read)
             if run.filled >= run.chunk:
                 run.flush()
-                if checkpoint is not None and time.monotonic() - saved >= every:
-                    run.save(checkpoint, done)
-                    saved = time.monotonic()
+            if checkpoint is not None and time.monotonic() - saved >= every:
+                run.save(checkpoint, done)
+                saved = time.monotonic()
             if stop.status is not None:
                 if checkpoint is not None:
                     run.save(checkpoint, done)
@@ -190,7 +191,7 @@ class _Run:
         # Merging costs the same for any number of new images, so small networks wait for more.
         self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
         self.buffer = Responses.empty(self.chunk + batch_size, units, device)
-        self.numbers, self.filled, self._bounds = [], 0, {}
+        self.numbers, self.filled = [], 0
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
@@ -206,22 +207,9 @@ class _Run:
         self.recorded = np.zeros(len(images), dtype=bool)
         self.skipped: list[list[str]] = []
 
-    def prepare(self, reader, n) -> None:
-        """Point the reader at the next n free rows, and tell it whose places are worth finding."""
-        reader.into = self.buffer.rows(self.filled, self.filled + n)
-        reader.above = self._bound("top")
-        reader.below = -self._bound("bottom")
-        if self.device.type == "cpu":
-            reader.entering = min(1.0, self.k / max(1, int(self.recorded.sum())))
-
-    def _bound(self, name):
-        """The smallest ranked value on each unit's list, -inf while the list has room."""
-        if name not in self._bounds:
-            keys = self.lists[name].keys
-            full = keys.shape[1] == self.lists[name].k
-            bound = unpack(keys.amin(1))[0] if full else torch.full((self.units,), -torch.inf)
-            self._bounds[name] = bound.to(self.device)
-        return self._bounds[name]
+    def free_rows(self, n) -> Responses:
+        """The next n free rows, for a reader to fill."""
+        return self.buffer.rows(self.filled, self.filled + n)
 
     def took(self, numbers) -> None:
         """Note which images the rows just written belong to."""
@@ -252,13 +240,12 @@ class _Run:
         for statistic, table in self.responses.items():
             table[numbers] = _statistic(rows, statistic).cpu()
         self.recorded[numbers] = True
-        self.numbers, self.filled, self._bounds = [], 0, {}
+        self.numbers, self.filled = [], 0
 
     def _refuse_nan(self, rows, numbers):
-        if not (rows.max.isnan().any() or rows.min.isnan().any() or rows.mean.isnan().any()):
+        if not rows.mean.isnan().any():  # a nan anywhere on a map is in its mean
             return
-        bad = rows.max.isnan() | rows.min.isnan() | rows.mean.isnan()
-        row, column = bad.nonzero()[0].tolist()
+        row, column = rows.mean.isnan().nonzero()[0].tolist()
         name = self.images.names[numbers[row]]
         raise SelectivityError(
             f"layer {self._layer_of(column)} of {self.network.name} gives nan on image {name}; "
@@ -321,23 +308,48 @@ class _Run:
         if path is None or not Path(path).is_file():
             return 0
         metadata, tensors = read_tensors(path, CHECKPOINT_FORMAT)
-        different = [key for key, value in self.run_id.items() if metadata["run"][key] != value]
+        made_by = metadata.get("run")
+        made_by = made_by if isinstance(made_by, dict) else {}
+        different = [key for key, value in self.run_id.items() if made_by.get(key) != value]
         if different:
             raise SelectivityError(
                 f"{path}: a checkpoint of another run (differs in {', '.join(different)}); "
                 "delete it, or name another with --checkpoint"
             )
+        try:
+            return self._restore(metadata, tensors, len(indices))
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
+            raise SelectivityError(
+                f"{path}: the checkpoint is damaged ({type(error).__name__}: {first_line(error)}); "
+                "delete it and run the same again"
+            ) from None
+
+    def _restore(self, metadata, tensors, total) -> int:
+        """Take over a checkpoint's state; ValueError or another if it does not fit this run."""
         for name, accumulator in self.lists.items():
             state = {key: tensors[f"{name}/{key}"] for key in accumulator.state()}
+            length = min(accumulator.k, state["keys"].shape[1])
+            for key, own in accumulator.state().items():
+                _need_like(state[key], own.new_empty(self.units, length), f"{name}/{key}")
+            images = unpack(state["keys"])[1]
+            if images.numel() and images.max() >= len(self.images):
+                raise ValueError(f"{name}: an image that is not there")
             accumulator.load(state)
-        for name, tensor in self._tensors().items():
-            tensor.copy_(tensors[name])
         numbers = tensors["waiting.numbers"]
-        for name, rows in vars(self.buffer.rows(0, len(numbers))).items():
-            rows.copy_(tensors[f"waiting.{name}"])
+        _need_like(numbers, torch.empty(len(numbers), dtype=torch.int64), "waiting.numbers")
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(self.images):
+            raise ValueError("waiting.numbers: an image that is not there")
+        waiting = vars(self.buffer.rows(0, len(numbers)))
+        held = self._tensors() | {f"waiting.{name}": rows for name, rows in waiting.items()}
+        for name, tensor in held.items():
+            _need_like(tensors[name], tensor, name)
+            tensor.copy_(tensors[name])
         self.took(numbers)
-        self.skipped = metadata["skipped"]
-        return metadata["done"]
+        self.skipped = [[str(name), str(why)] for name, why in metadata["skipped"]]
+        done = int(self.recorded.sum()) + len(numbers) + len(self.skipped)
+        if not done == metadata["done"] <= total:
+            raise ValueError(f"it holds {done} images, not {metadata['done']}")
+        return done
 
     def part(self, reason, of) -> Record:
         """The record of an interrupted run, which says so."""
@@ -408,6 +420,12 @@ class _Run:
             "skipped": sorted(self.skipped),
             "software": software(),
         }
+
+
+def _need_like(found, own, name):
+    """ValueError unless a checkpoint's tensor has the type and shape of the run's own."""
+    if found.dtype != own.dtype or found.shape != own.shape:
+        raise ValueError(f"{name}: another type or shape")
 
 
 def refuse_unreadable(skipped, total, where) -> None:

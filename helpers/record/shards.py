@@ -12,9 +12,10 @@ key, so a folder whose files were written with their path as key gives the same 
 
 The headers are read once, and pixels by their offset: shards stay as they are, nothing is unpacked, and no
 name is ever used as a path. Refused, with the shard and the member: names that are absolute, that climb
-with `..` or that are not UTF-8; an image without a class, a class without an image, or two images of one
-key; a key that occurs twice, in one shard or in two; an archive that is compressed (no offsets) or cut
-short. Links, devices and sparse files are not followed; a warning counts them.
+with `..`, that are not UTF-8 or hold control characters; an image without a class, a class without an
+image, or two images of one key; a key that occurs twice, in one shard or in two; an archive that is
+compressed (no offsets) or cut short. Links, devices and sparse files are not followed; a warning counts
+them.
 """
 
 import io
@@ -28,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from helpers.errors import SelectivityError
-from helpers.record.images import FolderImages, ImageSet, decode
+from helpers.record.images import FolderImages, ImageSet, decode, plain_name
 
 PICTURES = ("jpg", "jpeg", "png", "webp")
 _LONGEST_LABEL = 1000  # bytes
@@ -171,13 +172,10 @@ def _image_and_label(shard, key, parts):
 
 def _safe_name(shard, name):
     """A member's name without a leading `./`, in NFC; refused if it could be meant to lead elsewhere."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise SelectivityError(f"{shard}: the name {ascii(name)} is not UTF-8") from None
+    name = plain_name(name.removeprefix("./"), shard)
     if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
         raise SelectivityError(f"{shard}: the name {name!r} leads out of the archive")
-    return unicodedata.normalize("NFC", name.removeprefix("./"))
+    return name
 
 
 def _label(shard, archive, member):
@@ -202,7 +200,11 @@ def _class_names(labels: set[str], folder) -> tuple[dict[str, int], list[str]]:
     listed = folder / "classnames.txt"
     if not listed.is_file():
         return class_of, [str(number) for number in numbers]
-    names = [unicodedata.normalize("NFC", n.strip()) for n in listed.read_text("utf-8").split("\n")]
+    try:
+        lines = listed.read_text("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise SelectivityError(f"{listed}: is not UTF-8; save it as UTF-8") from None
+    names = [plain_name(line.strip(), listed) for line in lines]
     if numbers[-1] >= len(names) or not all(names[n] for n in numbers):
         raise SelectivityError(f"{listed}: has no name for each class up to {numbers[-1]}")
     # ImageNet has two cranes.

@@ -97,6 +97,7 @@ def expand(tensors: dict, classes, recorded, counts: torch.Tensor) -> dict:
         elif statistic == "positions" and tensor.dtype == torch.uint8:
             k = tensors[f"{name}/{what}.images"].shape[1]
             wide = tensor.to(torch.int32)
+            wide = wide.masked_fill(wide == 2**8 - 1, -1)
             missing = (0, 0, 0, k - wide.shape[1])
             expanded[key] = torch.nn.functional.pad(wide, missing, value=-1)
         else:

@@ -1,11 +1,13 @@
 """The record: what one pass over the images leaves, as one file.
 
 A record is safetensors with one JSON text of metadata: no pickle, no time stamp, the same bytes for
-the same settings. `record[layer]` gives a `LayerRecord`; `save`, `load`, `merge`, `select` and
-`keep_layers` make new ones. Everything else in this package is a function of a record.
+the same settings, and a SHA-256 of all it holds. `record[layer]` gives a `LayerRecord`; `save`, `load`,
+`merge`, `select` and `keep_layers` make new ones. Everything else in this package is a function of a
+record.
 """
 
 import errno
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -19,9 +21,11 @@ from safetensors.torch import save_file
 from helpers.errors import SelectivityError
 from helpers.record.receptive_field import LayerGeometry, ReceptiveField
 from helpers.record.toplist import RankedList, rerank
+from helpers.record.weights import first_line
 
 FORMAT = "neuron-selectivity record 1"
 STATISTICS = ("max", "min", "mean", "relu")
+SEALED = "; sha256 "  # between a file's format and its digest, which older files have not
 
 # Each list: the statistic it ranks, and the number by which it ranks it (largest first).
 LISTS = {
@@ -146,7 +150,7 @@ class Record:
 
         Lists are exact; sums agree with one pass to float64 rounding.
         """
-        mine, theirs = _identity(self.metadata), _identity(other.metadata)
+        mine, theirs = _identity(self), _identity(other)
         different = [key for key in mine if mine[key] != theirs[key]]
         if different:
             raise SelectivityError(f"records differ in {', '.join(different)} and cannot be merged")
@@ -221,24 +225,30 @@ class Record:
     @staticmethod
     def load(path) -> "Record":
         """Read a record, slim ones too; anything else is refused with the reason."""
+        from helpers.record.consistency import check_layers, check_metadata, check_tensors
         from helpers.record.slim import expand
 
         metadata, tensors = read_tensors(path, FORMAT)
         try:
-            names = json.loads(bytes(tensors.pop("images/names").numpy()).decode())
+            names = _parsed(bytes(tensors.pop("images/names").numpy()))
             classes = tensors.pop("images/classes").numpy()
-            recorded = tensors.pop("images/recorded").numpy().astype(bool)
-            counts = _counts(classes, recorded, len(metadata["images"]["class_names"]))
+            recorded = tensors.pop("images/recorded").numpy()
+            check_metadata(metadata, names, classes, recorded)
+            recorded, n_classes = recorded.astype(bool), len(metadata["images"]["class_names"])
             geometries = metadata.pop("layers")
             order = metadata.pop("layer_order", list(geometries))
+            check_tensors(tensors, geometries, len(names), n_classes, metadata["k"])
+            counts = _counts(classes, recorded, n_classes)
             tensors = expand(tensors, classes, recorded, counts)
             layers = {
                 name: _layer_from(name, _geometry_from(geometries[name]), tensors, counts)
                 for name in order
             }
-        except (KeyError, ValueError, IndexError, TypeError) as error:
+            check_layers(layers, len(names))
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise SelectivityError(
-                f"{path}: the record is damaged ({type(error).__name__}: {error}); record it again"
+                f"{path}: the record is damaged ({type(error).__name__}: {first_line(error)}); "
+                "record it again"
             ) from None
         return Record(metadata, layers, names, classes, recorded)
 
@@ -251,6 +261,8 @@ def write_tensors(path, tensors: dict[str, torch.Tensor], metadata: dict) -> Non
     path = Path(path)
     part = path.with_name(path.name + ".part")
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    metadata = json.loads(json.dumps(metadata))  # as it will be read
+    metadata["format"] += SEALED + _digest(metadata, tensors)
     try:
         # One metadata entry only: with several their order in the file would not be fixed.
         save_file(tensors, part, {"metadata": json.dumps(metadata, sort_keys=True)})
@@ -276,22 +288,64 @@ def read_tensors(path, wanted_format: str) -> tuple[dict, dict[str, torch.Tensor
         raise SelectivityError(f"{path}: {what}")
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get("metadata", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, OSError, ValueError) as error:
+            # Copies: the library's lie in the file, and change with it.
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
+        with open(path, "rb") as file:  # of a key given twice the library takes the last
+            header = _parsed(file.read(int.from_bytes(file.read(8), "little")))
+        metadata = _parsed(header.get("__metadata__", {}).get("metadata", "{}"))
+    except Exception as error:  # of safetensors, of torch, of JSON and of the file system
         raise SelectivityError(
-            f"{path}: not a complete file of this kind ({error}); make it or copy it again"
+            f"{path}: not a complete file of this kind ({first_line(error)}); make it or copy it again"
         ) from None
-    found = metadata.get("format") if isinstance(metadata, dict) else None
+    stated = metadata.get("format") if isinstance(metadata, dict) else None
+    found, sealed, digest = str(stated or "a safetensors file of another kind").partition(SEALED)
     if found != wanted_format:
-        found = repr(found) if found else "a safetensors file of another kind"
-        raise SelectivityError(f"{path}: not a {wanted_format!r} but {found}")
+        raise SelectivityError(
+            f"{path}: not a {wanted_format!r} but {found!r}; give another file, or make it again"
+        )
+    metadata["format"] = found
+    if sealed and digest != _digest(metadata, tensors):
+        raise SelectivityError(
+            f"{path}: damaged since it was written (its SHA-256 differs); make it or copy it again"
+        )
     return metadata, tensors
 
 
-def _identity(metadata):
-    return {key: metadata[key] for key in ("network", "images", "k", "layers", "software")
-            if key in metadata}  # fmt: skip
+def _parsed(text):
+    """JSON whose keys are given once each; ValueError for other texts, also where nested without end."""
+
+    def once(pairs):
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("the header gives a key twice")
+        return found
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except RecursionError:
+        raise ValueError("the header is nested too deeply") from None
+
+
+def _digest(metadata, tensors):
+    """SHA-256 (hex) of the metadata and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        flat = tensor.as_strided((tensor.numel(),), (1,))  # strides of length 0 or 1 may be any
+        digest.update(flat.view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _identity(record):
+    """What two records must share to be merged."""
+    identity = {key: record.metadata.get(key) for key in ("network", "images", "k", "software")}
+    identity["image names"] = record.names
+    identity["layers"] = record.layers
+    identity["what is kept"] = [
+        {key: tensor.shape for key, tensor in _layer_tensors(record[name]).items()}
+        for name in record.layers
+    ]
+    return identity
 
 
 def _counts(classes, recorded, n_classes):
@@ -360,8 +414,6 @@ def _layer_from(name, geometry, tensors, counts):
         values = tensors[f"{name}/{which}.values"]
         images = tensors[f"{name}/{which}.images"].long()
         positions = tensors.get(f"{name}/{which}.positions")
-        if values.shape != images.shape or len(values) != geometry.units:
-            raise ValueError(f"{name}: the list {which} has the wrong shape")
         return RankedList(values, images, None if positions is None else positions.long())
 
     by_class = {

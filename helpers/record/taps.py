@@ -161,18 +161,44 @@ def listening(
 
     The hazard: `values` may be overwritten by the next in-place activation and shares the network's memory,
     so reduce or copy it before returning. All hooks are removed on leaving, also after an error.
+
+    Where the way through the network depends on the images, a layer may be skipped, run twice, or see some
+    of the images only. Then they have no response of it, and a SelectivityError names the layer.
     """
+    runs, passing = Counter(), []  # times that each layer ran; images of the pass at hand
+
+    def begin(module, inputs):
+        runs.clear()
+        passing[:] = [len(inputs[0])]
 
     def read(layer, tap, child, inputs, output=None):
-        receive(layer, tap.values(inputs[0] if tap.side == "input" else output))
+        values = tap.values(inputs[0] if tap.side == "input" else output)
+        if len(values) != passing[0]:
+            raise _not_once(module, layer, f"saw {len(values)} of {passing[0]} images")
+        runs[layer] += 1
+        receive(layer, values)
+
+    def end(module, inputs, output):
+        for layer in taps:
+            if runs[layer] != 1:
+                raise _not_once(module, layer, f"ran {runs[layer]} times")
 
     with contextlib.ExitStack() as hooks:
+        hooks.enter_context(module.register_forward_pre_hook(begin))
+        hooks.enter_context(module.register_forward_hook(end))
         for layer, tap in taps.items():
             child = module.get_submodule(tap.module)
             before = tap.side == "input"
             register = child.register_forward_pre_hook if before else child.register_forward_hook
             hooks.enter_context(register(partial(read, layer, tap)))
         yield
+
+
+def _not_once(module: nn.Module, layer: str, what: str) -> SelectivityError:
+    return SelectivityError(
+        f"layer {layer} of {type(module).__name__} {what} in one pass, so not every image has one "
+        "response of it: record the other layers, with `layers`"
+    )
 
 
 def match_layers(names: Sequence[str], pattern: str | Iterable[str] = "*") -> list[str]:

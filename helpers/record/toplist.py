@@ -10,11 +10,12 @@ largest keys finds the right list.
     best.sorted() -> RankedList
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from helpers.record.threads import by_rows
 
 _NO_IMAGE = -1
 _LOW = (1 << 32) - 1
@@ -63,10 +64,13 @@ def indices_of_largest(keys: torch.Tensor, k: int) -> torch.Tensor:
         return torch.arange(keys.shape[1], device=keys.device).expand(keys.shape[0], -1)
     if keys.device.type == "cpu":  # numpy's vectorised partition is several times faster here
         cut = keys.shape[1] - k
-        parts = np.array_split(keys.numpy(), torch.get_num_threads())
-        with ThreadPoolExecutor(len(parts)) as pool:
-            found = pool.map(lambda rows: np.argpartition(rows, cut, axis=1)[:, cut:], parts)
-            return torch.from_numpy(np.concatenate(list(found)))
+        found = np.empty((len(keys), k), dtype=np.int64)
+
+        def some(rows):
+            found[rows] = np.argpartition(keys[rows].numpy(), cut, axis=1)[:, cut:]
+
+        by_rows(some, len(keys))
+        return torch.from_numpy(found)
     return keys.topk(k, dim=1, sorted=False).indices
 
 

@@ -16,6 +16,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,7 +64,8 @@ def load_state(
     checkpoint that holds the state dict under `state_dict` or `model` is unwrapped, and the `module.` that
     data-parallel training leaves before every name is dropped. With `shapes`, name -> shape of the network's
     own parameters, a `.caffemodel` is read as well. Raises SelectivityError for an unreadable file, for
-    anything else than named tensors, and for values that are not finite.
+    anything else than named dense tensors, for values that are not finite, and for a file that would unfold
+    in memory: a compressed archive, or a tensor that repeats its values.
     """
     try:
         if path.suffix == ".safetensors":
@@ -72,6 +74,7 @@ def load_state(
             arrays = state_for(shapes, read_caffemodel(path), path)
             state = {name: torch.tensor(array) for name, array in arrays.items()}
         else:
+            _refuse_compressed(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
     except SelectivityError:
         raise
@@ -83,9 +86,11 @@ def load_state(
     for key in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
-    values = list(state.values()) if isinstance(state, Mapping) else []
-    if not values or not all(isinstance(v, Tensor) for v in values):
-        raise SelectivityError(f"{path} is no state dict: save `model.state_dict()`")
+    items = list(state.items()) if isinstance(state, Mapping) else []
+    if not items or not all(_is_named(n) and _is_plain(v) for n, v in items):
+        raise SelectivityError(
+            f"{path} is no state dict of dense tensors: save `model.state_dict()`"
+        )
     if all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items()}
     state = {n: v.float() if v.is_floating_point() else v for n, v in state.items()}
@@ -93,6 +98,30 @@ def load_state(
         if not torch.isfinite(value).all():
             raise SelectivityError(f"{path}: {name} holds nan or infinite values; get it again")
     return state
+
+
+def _refuse_compressed(path: Path) -> None:
+    """PyTorch stores tensors as they are; what is compressed may unfold to a thousand times its size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+                raise SelectivityError(f"{path} is a compressed archive: save it with `torch.save`")
+
+
+def _is_named(name) -> bool:
+    return isinstance(name, str) and name.isprintable()
+
+
+def _is_plain(value) -> bool:
+    """Whether it is a dense tensor of numbers in memory that are all its own."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and value.device.type == "cpu"
+        and not value.is_quantized
+        and value.dtype != getattr(torch, "float4_e2m1fn_x2", None)
+        and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    )
 
 
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str | Path) -> None:

@@ -143,6 +143,57 @@ def test_links_out_of_the_folder_are_not_followed(root, tmp_path):
         assert FolderImages(alias).names == images.names
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs symbolic links and pipes")
+def test_links_to_nothing_or_in_a_circle_and_pipes_are_not_read(root):
+    (root / "cat" / "itself.png").symlink_to("itself.png")
+    (root / "cat" / "gone.png").symlink_to("nothing.png")
+    (root / "one").symlink_to("other")
+    (root / "other").symlink_to("one")
+    os.mkfifo(root / "dog" / "pipe.png")  # opening it would wait for ever
+    with pytest.warns(UserWarning, match="5 symbolic links or special files are not read"):
+        images = FolderImages(root)
+    assert images.names == ["ant/x.webp", "cat/a.jpg", "cat/b.png", "dog/1.PNG"]
+    assert images.class_names == ("ant", "cat", "dog")
+    (root / "again").symlink_to(root)
+    with pytest.raises(SelectivityError, match="again/again is a folder inside a class"):
+        FolderImages(root)
+
+
+@pytest.mark.skipif(os.sep != "/", reason="needs a file system that takes any bytes")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (b"\xff.png", r"the name '\\udcff.png' is not UTF-8; rename it"),
+        (b"two\nlines.png", r"the name 'two\\nlines.png' holds a control character; rename it"),
+        (
+            "cafe\u0301.png".encode(),
+            "two entries are named caf\u00e9.png, accents apart; rename one",
+        ),
+    ],
+)
+def test_names_that_cannot_be_written_down_are_refused(root, name, says):
+    _picture(root / "cat" / "caf\u00e9.png")
+    (root / "cat" / os.fsdecode(name)).with_suffix(".txt").write_text("no image: passed over")
+    assert len(FolderImages(root)) == 5
+    _picture(root / "cat" / os.fsdecode(name))
+    with pytest.raises(SelectivityError, match=f"cat: {says}$") as error:
+        FolderImages(root)
+    assert len(str(error.value).splitlines()) == 1
+    (root / "cat" / os.fsdecode(name)).unlink()
+    _picture(root / os.fsdecode(name).replace("png", "class") / "a.png")
+    _picture(root / "caf\u00e9.class" / "a.png")
+    with pytest.raises(SelectivityError, match=f"pets: {says.replace('png', 'class')}$"):
+        FolderImages(root)
+
+
+def test_one_class_is_enough(root):
+    for class_name in ("cat", "dog"):
+        shutil.rmtree(root / class_name)
+    images = FolderImages(root)
+    assert images.class_names == ("ant",) and images.classes.tolist() == [0]
+    assert images.select(["ant"]).names == images.names
+
+
 # --- any picture becomes RGB ---
 
 
@@ -173,12 +224,19 @@ def _write(path, kind):
     if kind == "rotated.jpg":
         exif = Image.Exif()
         exif[0x0112] = 6  # turn by 90 degrees
-        Image.new("RGB", (8, 6)).save(path, exif=exif)
+        halves = Image.new("RGB", (8, 6), "white")
+        halves.paste("black", (0, 0, 4, 6))
+        halves.save(path, exif=exif, quality=100)
     elif kind == "bad_exif.jpg":
         Image.new("RGB", (8, 6)).save(path, exif=b"Exif\x00\x00garbage")
-    elif kind == "animated.gif":
+    elif kind in ("palette.png", "palette.gif"):
+        palette = Image.new("P", (8, 6))
+        palette.putpalette([0, 0, 255, 255, 0, 0])
+        palette.paste(1, (4, 0, 8, 6))
+        palette.save(path, transparency=0)
+    elif kind.startswith("animated."):
         first, second = Image.new("RGB", (8, 6), "red"), Image.new("RGB", (8, 6), "blue")
-        first.save(path, save_all=True, append_images=[second])
+        first.save(path, save_all=True, append_images=[second], lossless=True)
     elif kind == "sixteen.png":
         Image.fromarray((np.asarray(gradient).astype(np.uint16)) * 257).save(path)
     elif kind == "sixteen.tif":
@@ -203,13 +261,31 @@ def _write(path, kind):
             + chunk
             + struct.pack(">I", zlib.crc32(chunk))
         )
+    elif kind.startswith("bomb."):  # small pictures, until their headers say otherwise
+        gradient.convert("RGB").resize((500, 400)).save(path, quality=95)
+        at, code, side = {"gif": (6, "<HH", 65_535), "bmp": (18, "<ii", 60_000)}[kind[5:]]
+        content = bytearray(path.read_bytes())
+        struct.pack_into(code, content, at, side, side)
+        path.write_bytes(content)
+    elif kind == "text_bomb.png":  # a comment that unfolds to a thousand times its size
+        gradient.save(path)
+        comment = b"zTXtkey\0\0" + zlib.compress(bytes(10_000_000))
+        chunk = (
+            struct.pack(">I", len(comment) - 4) + comment + struct.pack(">I", zlib.crc32(comment))
+        )
+        content = path.read_bytes()
+        path.write_bytes(content[:33] + chunk + content[33:])
+    elif kind == "huge.png":  # real, and just too large
+        Image.new("1", (10_000, 9_000)).save(path)
 
 
 READABLE = {
     "rotated.jpg": (6, 8), "bad_exif.jpg": (8, 6), "animated.gif": (8, 6), "sixteen.png": (8, 6),
-    "sixteen.tif": (8, 6), "cmyk.jpg": (8, 6), "grey.jpg": (8, 6),
+    "sixteen.tif": (8, 6), "cmyk.jpg": (8, 6), "grey.jpg": (8, 6), "animated.png": (8, 6),
+    "animated.webp": (8, 6), "palette.png": (8, 6), "palette.gif": (8, 6),
 }  # fmt: skip
-UNREADABLE = ["truncated.jpg", "empty.jpg", "text.png", "bomb.png"]
+UNREADABLE = ["truncated.jpg", "empty.jpg", "text.png", "bomb.png", "bomb.gif", "bomb.bmp",
+              "text_bomb.png", "huge.png"]  # fmt: skip
 
 
 @pytest.fixture
@@ -225,8 +301,15 @@ def test_files_of_every_kind(odd):
     for kind, size in READABLE.items():
         image = odd.open(odd.names.index(f"all/{kind}"))
         assert (image.mode, image.size) == ("RGB", size), kind
-    pixel = odd.open(odd.names.index("all/animated.gif")).getpixel((0, 0))
-    assert pixel == (255, 0, 0)
+    for kind in ("gif", "png", "webp"):
+        first = odd.open(odd.names.index(f"all/animated.{kind}"))
+        assert first.getpixel((0, 0)) == (255, 0, 0)
+    for kind in ("png", "gif"):
+        clear = odd.open(odd.names.index(f"all/palette.{kind}"))
+        assert clear.getpixel((0, 0)) == (255, 255, 255) and clear.getpixel((7, 0)) == (255, 0, 0)
+    upright = odd.open(odd.names.index("all/rotated.jpg"))
+    assert upright.getpixel((0, 0)) == (0, 0, 0) and upright.getpixel((0, 7)) == (255, 255, 255)
+    assert odd.open(odd.names.index("all/cmyk.jpg")).getpixel((0, 0)) == (0, 0, 0)
     for kind in ("sixteen.png", "sixteen.tif"):
         deep = odd.open(odd.names.index(f"all/{kind}"))
         assert np.asarray(deep)[..., 0].ravel().tolist() == [5 * i for i in range(48)]

@@ -190,6 +190,19 @@ def test_names_that_are_not_utf8_are_refused(tmp_path):
         ShardImages(path)
 
 
+def test_control_characters_in_names_are_refused(tmp_path):
+    with pytest.raises(SelectivityError, match=r"the name 'a\\nb.png' holds a control") as error:
+        ShardImages(archive(tmp_path / "x.tar", *GOOD, ("a\nb.png", PNG)))
+    assert "\n" not in str(error.value)
+
+
+def test_class_names_that_are_not_utf8_are_refused(tmp_path):
+    path = archive(tmp_path / "x.tar", *GOOD)
+    (tmp_path / "classnames.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(SelectivityError, match="classnames.txt: is not UTF-8"):
+        ShardImages(path)
+
+
 def test_links_and_devices_are_not_followed(tmp_path):
     (tmp_path / "secret.png").write_bytes(PNG)
     members = [special("l.png", tarfile.SYMTYPE, str(tmp_path / "secret.png")),

@@ -10,7 +10,8 @@ from torch import nn
 from helpers.errors import SelectivityError
 from helpers.record import FolderImages, Record, load_network, record, wrap
 from helpers.record.slim import write_slim
-from helpers.record.store import LISTS, write_tensors
+from helpers.record.store import FORMAT, LISTS, _text, read_tensors, write_tensors
+from tests.record.fuzzing import without_digest
 from tests.record.test_recorder import assert_same, network
 
 
@@ -62,13 +63,195 @@ def test_foreign_and_damaged_files_are_refused(recorded, tmp_path):
     with pytest.raises(SelectivityError, match="no such file"):
         Record.load(tmp_path / "missing.safetensors")
     recorded.save(path)
-    from helpers.record.store import FORMAT, read_tensors
-
     metadata, tensors = read_tensors(path, FORMAT)
     del tensors["features.0/top.values"]
     write_tensors(path, tensors, metadata)
     with pytest.raises(SelectivityError, match="damaged"):
         Record.load(path)
+
+
+def test_one_flipped_bit_anywhere_is_seen(recorded, tmp_path):
+    path = tmp_path / "r.safetensors"
+    recorded.save(path)
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    for at in np.random.default_rng(0).integers(start, len(content), 50):
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        with pytest.raises(SelectivityError, match="damaged since it was written") as error:
+            Record.load(path)
+        assert "\n" not in str(error.value)
+
+
+def test_files_of_before_the_digest_still_open(recorded, tmp_path):
+    path = tmp_path / "r.safetensors"
+    recorded.save(path)
+    without_digest(path)
+    assert b"sha256 " not in path.read_bytes()
+    assert_same(recorded, Record.load(path))
+
+
+def test_a_record_stays_as_it_was_read_when_its_file_changes(recorded, tmp_path):
+    path = tmp_path / "r.safetensors"
+    recorded.save(path)
+    loaded = Record.load(path)
+    with open(path, "r+b") as file:  # in place, as a copy over it does
+        file.seek(0)
+        file.write(bytes(path.stat().st_size))
+    assert_same(recorded, loaded)
+
+
+def framed(about, tensors="", body=b"", length=None):
+    """A container whose header is written out as text."""
+    about = about if isinstance(about, str) else json.dumps(json.dumps(about))
+    header = f'{{"__metadata__":{{"metadata":{about}}}{tensors}}}'.encode()
+    return (length or len(header)).to_bytes(8, "little") + header + body
+
+
+def tensor(name, dtype, shape, *offsets):
+    return f',"{name}":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{list(offsets)}}}'
+
+
+OURS = {"format": FORMAT}
+HOSTILE = {
+    "promises a long header": (framed(OURS, length=2**63), "header too large"),
+    "ends in its header": (framed(OURS, length=10_000), "invalid header length"),
+    "deep": (framed(json.dumps("[" * 100_000)), "nested too deeply"),
+    "deep outside": (framed("[" * 100_000), "not a complete file"),
+    "number without end": (framed(json.dumps("9" * 10_000)), "not a complete file"),
+    "key twice": (framed('"{}","metadata":"{}"'), "gives a key twice"),
+    "key twice inside": (framed(json.dumps('{"k":1,"k":2}')), "gives a key twice"),
+    "tensor twice": (
+        framed(OURS, 2 * tensor("a", "U8", [1], 0, 1), b"x"), "gives a key twice"),
+    "tensors overlap": (
+        framed(OURS, tensor("a", "U8", [2], 0, 2) + tensor("b", "U8", [2], 1, 3), b"xyz"), "offset"),
+    "bytes left over": (framed(OURS, tensor("a", "U8", [1], 0, 1), b"xyz"), "not fully covered"),
+    "shape larger than its bytes": (framed(OURS, tensor("a", "U8", [9], 0, 1), b"x"), "not a complete"),
+    "shape without end": (framed(OURS, tensor("a", "U8", [2**63, 0], 0, 0)), "not a complete file"),
+    "unknown type": (framed(OURS, tensor("a", "U7", [1], 0, 1), b"x"), "not a complete file"),
+    "not UTF-8": (framed(OURS).replace(b"neuron", b"neur\xff\xfe"), "invalid UTF-8"),
+    "of another version": (framed({"format": "neuron-selectivity record 9"}), "but .*record 9"),
+    "a list": (framed([1]), "of another kind"),
+    "nothing": (framed(OURS), "damaged"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_headers_are_refused_in_one_line(kind, tmp_path):
+    path, (content, says) = tmp_path / "x.safetensors", HOSTILE[kind]
+    path.write_bytes(content)
+    with pytest.raises(SelectivityError, match=f"x.safetensors: .*{says}") as error:
+        Record.load(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def _class_without_end(about, tensors):
+    tensors["images/classes"][0] = 2**31 - 1  # counted, an array of 16 GB
+
+
+def _names_twice(about, tensors):
+    names = json.loads(bytes(tensors["images/names"].numpy()))
+    tensors["images/names"] = _text(json.dumps([names[1], *names[1:]]))
+
+
+def _set(name, change):
+    return lambda about, tensors: tensors.update({name: change(tensors[name])})
+
+
+def _rows(name, rows):
+    """As many rows, without any bytes, that are then to be filled up."""
+    return _set(name, lambda t: torch.empty(rows, 0, 2, dtype=torch.uint8))
+
+
+MISFITS = {
+    "class 2147483647": (_class_without_end, "classes and marks"),
+    "fewer classes than images": (_set("images/classes", lambda t: t[1:]), "numbers of images"),
+    "classes in halves": (_set("images/classes", lambda t: t.float()), "types of classes"),
+    "image names twice": (_names_twice, "image names"),
+    "class names twice": (lambda a, t: a["images"]["class_names"].append("class1"), "class names"),
+    "no network": (lambda a, t: a.pop("network"), "KeyError"),
+    "k of text": (lambda a, t: a.update(k="15"), "k: does not fit"),
+    "k of nothing": (lambda a, t: a.update(k=0), "k: does not fit"),
+    "units of none": (lambda a, t: a["layers"]["head"].update(units=0), "geometry"),
+    "units without end": (lambda a, t: a["layers"]["head"].update(units=2**40), "geometry"),
+    "another number of units": (lambda a, t: a["layers"]["head"].update(units=4), "shape or type"),
+    "a map of three sides": (
+        lambda a, t: a["layers"]["head"].update(map_size=[1, 1, 1]),
+        "geometry",
+    ),
+    "layer without order": (lambda a, t: a["layer_order"].pop(), "order of the layers"),
+    "tensor of no layer": (
+        lambda a, t: t.update({"x/top.values": torch.zeros(1, 1)}),
+        "name x/top",
+    ),
+    "unknown tensor": (lambda a, t: t.update({"head/code": torch.zeros(1)}), "name head/code"),
+    "image 2000": (_set("head/top.images", lambda t: t.fill_(2000)), "images of head/top"),
+    "image -2": (_set("head/near_zero.images", lambda t: t.fill_(-2)), "images of head/near_zero"),
+    "place off the map": (_set("head/top.positions", lambda t: t.fill_(7)), "places of head/top"),
+    "values in bytes": (_set("head/top.values", lambda t: t.byte()), "shape or type"),
+    "a shorter list": (_set("head/top.values", lambda t: t[:, 1:]), "shape of head/top"),
+    "a longer list": (_set("head/top.values", lambda t: t.repeat(1, 9)), "length of head/top"),
+    "rows without end": (_rows("head/top.positions", 2**40), "shape or type"),
+    "sums without extremes": (lambda a, t: t.pop("head/minima.max"), "statistics of head"),
+    "responses of other images": (_set("head/responses.max", lambda t: t[1:]), "shape or type"),
+}
+
+
+@pytest.mark.parametrize("kind", MISFITS)
+def test_records_whose_parts_do_not_fit_are_refused_in_one_line(kind, recorded, tmp_path):
+    """Whole files with the right digest, as someone who wants harm would write them."""
+    path, (change, says) = tmp_path / "x.safetensors", MISFITS[kind]
+    recorded.save(path)
+    about, tensors = read_tensors(path, FORMAT)
+    change(about, tensors)
+    write_tensors(path, tensors, about)
+    with pytest.raises(
+        SelectivityError, match=f"x.safetensors: the record is damaged .*{says}"
+    ) as error:
+        Record.load(path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_slim_record_that_unfolds_without_end_is_refused(recorded, tmp_path):
+    path = tmp_path / "slim.safetensors"
+    write_slim(recorded, path, k=5, k_mean=5, positions=0, responses=("max",), means=())
+    about, tensors = read_tensors(path, FORMAT)
+    about["images"]["class_names"] += [f"{i}" for i in range(2**20)]  # 8 MB; the sums would be 700
+    write_tensors(path, tensors, about)
+    with pytest.raises(SelectivityError, match="number of classes"):
+        Record.load(path)
+
+
+def test_slim_places_of_missing_images_stay_missing(picture_folder, tmp_path):
+    images = FolderImages(picture_folder)
+    few = record(network("in-place"), images, 9, indices=range(4), progress=False)
+    write_slim(few, tmp_path / "slim", k=9, k_mean=5, positions=9)
+    top = Record.load(tmp_path / "slim")["head"].top
+    assert (top.images[:, 4:] == -1).all() and (top.positions[:, 4:] == -1).all()
+
+
+def test_records_that_keep_different_things_are_not_merged(picture_folder):
+    images, net = FolderImages(picture_folder), network("in-place")
+
+    def half(indices, **options):
+        return record(net, images, 9, indices=indices, progress=False, **options)
+
+    whole, more = half(range(8)), half(range(8, 16), responses=("max",))
+    with pytest.raises(SelectivityError, match="differ in what is kept and cannot be merged"):
+        whole.merge(more)
+    with pytest.raises(SelectivityError, match="differ in layers"):
+        whole.merge(half(range(8, 16), layers="head"))
+    more.names[0] = "another"
+    with pytest.raises(SelectivityError, match="differ in image names, what is kept"):
+        whole.merge(more)
+
+
+def test_a_record_of_one_class(picture_folder):
+    images = FolderImages(picture_folder).select(["class1"])
+    one = record(network("in-place"), images, 5, progress=False)
+    assert one.class_names == ("class1",) and one.counts.tolist() == [len(images)]
+    assert one["head"].means["max"].shape == (5, 1) and one["head"].means["max"].isfinite().all()
 
 
 def test_a_record_of_something_else_is_refused(recorded, picture_folder):
@@ -170,8 +353,6 @@ def test_layers_keep_their_forward_order(backwards, tmp_path):
 
 
 def test_an_older_file_without_the_order_still_opens(backwards, tmp_path):
-    from helpers.record.store import FORMAT, read_tensors
-
     path = tmp_path / "old.safetensors"
     backwards.save(path)
     metadata, tensors = read_tensors(path, FORMAT)

@@ -4,6 +4,7 @@ import hashlib
 import pickle
 import struct
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -84,6 +85,46 @@ def test_bad_files_give_one_line_that_names_the_file(kind, ending, tmp_path):
     assert "\n" not in str(caught.value)
     if kind == "nan" and ending == ".pth":
         assert "w holds nan" in str(caught.value)
+
+
+NOT_PLAIN = {
+    "repeats a value": lambda: {"w": torch.zeros(1).expand(2**42)},  # 16 TB, in a file of 1 kB
+    "sparse": lambda: {"w": torch.eye(3).to_sparse()},
+    "of no device": lambda: {"w": torch.zeros(2, device="meta")},
+    "named by a number": lambda: {1: torch.zeros(2)},
+    "two lines": lambda: {"a\nb": torch.zeros(2)},
+}
+
+
+@pytest.mark.parametrize("kind", NOT_PLAIN)
+def test_tensors_that_are_not_dense_and_named_are_refused(kind, tmp_path):
+    torch.save(NOT_PLAIN[kind](), tmp_path / "w.pth")
+    with pytest.raises(SelectivityError, match="w.pth is no state dict of dense tensors") as error:
+        load_state(tmp_path / "w.pth")
+    assert "\n" not in str(error.value)
+
+
+def test_an_archive_that_unfolds_is_refused(tmp_path):
+    torch.save({"w": torch.zeros(10_000_000)}, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / "w.pth") as stored:
+        with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+            for name in stored.namelist():
+                packed.writestr(name, stored.read(name))
+    assert (tmp_path / "bomb.pth").stat().st_size < 100_000
+    with pytest.raises(SelectivityError, match="bomb.pth is a compressed archive"):
+        load_state(tmp_path / "bomb.pth")
+
+
+@pytest.mark.parametrize("ending", [".pth", ".safetensors"])
+def test_files_that_are_cut_short_are_refused(state, ending, tmp_path):
+    path = tmp_path / f"w{ending}"
+    (torch.save if ending == ".pth" else save_file)(state, path)
+    whole = path.read_bytes()
+    for keep in range(0, len(whole), 37):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(SelectivityError, match="damaged or holds more than tensors") as error:
+            load_state(path)
+        assert "\n" not in str(error.value)
 
 
 def test_fit_says_what_does_not_fit(tmp_path):

@@ -16,7 +16,7 @@ One recording, everything else a pure function of it:
 """
 
 from helpers.errors import SelectivityError
-from helpers.study import Study, open_study
+from helpers.study import Study, open_study, study_of
 
 __version__ = "0.1.0"
-__all__ = ["SelectivityError", "Study", "open_study"]
+__all__ = ["SelectivityError", "Study", "open_study", "study_of"]

@@ -1,6 +1,7 @@
 """A study: a network, a set of labelled images, and the record of one on the other.
 
     study = open_study()             # the default: STUDY in the environment, or "world"
+    study = study_of(network, "my_photographs/")      # your own network, recorded now
     study.network  study.images  study.record  study.units
 
     world               worldnet-fine on the embedded image world; works without any connection
@@ -34,7 +35,15 @@ from helpers.categories import classes_of
 from helpers.errors import SelectivityError
 from helpers.fetch import missing
 from helpers.paths import cache_home, data_path
-from helpers.record import FolderImages, Record, WorldImages, load_network, record
+from helpers.record import (
+    FolderImages,
+    ImageSet,
+    Record,
+    WorldImages,
+    load_network,
+    open_images,
+    record,
+)
 from helpers.record.architectures.googlenet import block_outputs
 from helpers.record.images import batches
 from helpers.record.patches import as_shown
@@ -43,10 +52,11 @@ from helpers.selectivity import class_frequencies, relative_activations
 from helpers.selectivity.nuisance import STATISTICS, image_statistics
 from helpers.tables import load_table
 
-_SHIPPED = {  # name: image folders below SELECTIVITY_HOME/images
-    "googlenet": ("stanford_dogs", "caltech101"),
-    "googlenet-faces": ("face_probe",),
-    "googlenet-imagenet": ("imagenet1k_sample",),
+# Name: image folders below SELECTIVITY_HOME/images, and the name that fetches them, if one does.
+_SHIPPED = {
+    "googlenet": (("stanford_dogs", "caltech101"), "googlenet"),
+    "googlenet-faces": (("face_probe",), None),
+    "googlenet-imagenet": (("imagenet1k_sample",), None),
 }
 
 # What photographs can be fetched for: image folders, and the name that fetches them with GoogLeNet.
@@ -63,13 +73,15 @@ class Study:
 
     `record` is always there. `network` and `images` are opened on first use and raise a
     SelectivityError with the command that gets them if they are not on this machine; `has_network`
-    and `has_images` ask without raising.
+    and `has_images` ask without raising, once: a library may look for weights for minutes. Open the
+    study again after fetching. `before`: the study of the network before training on the same images.
     """
 
     name: str
     record: Record
     _open_network: Callable
     _open_images: Callable
+    before: "Study | None" = None
 
     @cached_property
     def network(self):
@@ -85,11 +97,11 @@ class Study:
         self.record.check(images=images)
         return images
 
-    @property
+    @cached_property
     def has_network(self) -> bool:
         return _is_there(lambda: self.network)
 
-    @property
+    @cached_property
     def has_images(self) -> bool:
         return _is_there(lambda: self.images)
 
@@ -136,14 +148,16 @@ class Study:
 def open_study(name: str | None = None, images=None) -> Study:
     """Open a study by name; see the list at the top of this file.
 
-    images: the folder (or list of folders) of a record's images, for a record of your own.
+    images: where the images of a record of your own are, as `record.open_images` takes it: a folder of
+    classes, tar shards, or several of them.
     """
     name = name or os.environ.get("STUDY") or "world"
     if _of_world(name):
         return _world(name)
     if name in _SHIPPED:
         path = data_path("records", f"{name}.safetensors")
-        return _recorded(name, path, "googlenet", _SHIPPED[name], images)
+        folders, command = _SHIPPED[name]
+        return _recorded(name, path, "googlenet", folders, images, command)
     if name in FETCHED:
         return _fetched(name)
     path = Path(name) if name.endswith(".safetensors") else _kept(name)
@@ -153,6 +167,47 @@ def open_study(name: str | None = None, images=None) -> Study:
             f"{path} with `python -m helpers record`"
         )
     return _recorded(name, path, None, None, images)
+
+
+def study_of(
+    network,
+    images,
+    recorded=None,
+    *,
+    before: Study | None = None,
+    name: str | None = None,
+    **options,
+) -> Study:
+    """A study of your own network on your own images, recorded now, or with the record that you have.
+
+    network: a `Network`, or a name as `load_network` takes it; images: an `ImageSet`, or what
+    `open_images` takes. recorded: a `Record` or its file; without it, `options` are those of
+    `record` (k, layers, device, checkpoint, ...). before: the study of the network before training
+    on the same images, for example `study_of(untrained(network), images)`; claims that compare the
+    two need it. name: the network's by default. A record of other weights, preprocessing or images is
+    a SelectivityError.
+    """
+    network = load_network(network) if isinstance(network, str) else network
+    images = images if isinstance(images, ImageSet) else open_images(images)
+    if recorded is None:
+        recorded = record(network, images, **options)
+    elif options:
+        raise ValueError(f"{', '.join(options)}: of no use with a record that is already there")
+    elif not isinstance(recorded, Record):
+        recorded = Record.load(recorded)
+    recorded.check(network, images)
+    if before is not None:
+        before.record.check(images=images)
+        if before.record.layers != recorded.layers:
+            raise SelectivityError(
+                f"{before.name} has other layers than {network.name}: record the same of both"
+            )
+    return Study(name or network.name, recorded, lambda: network, lambda: images, before)
+
+
+def fetched_by(name: str) -> str | None:
+    """What `python -m helpers fetch` calls the images of a study; None if they cannot be fetched."""
+    return {**_SHIPPED, **FETCHED}.get(name, (None, None))[1]
 
 
 def records_of(name: str) -> list[Path]:
@@ -176,7 +231,12 @@ def faces_of(study: Study) -> Study:
 
 
 def untrained_of(study: Study) -> Study | None:
-    """The study of the same architecture before training on the same images; None but in the world."""
+    """The study of the same architecture before training on the same images.
+
+    The world's, or the one given to `study_of`; None for others.
+    """
+    if study.before is not None:
+        return study.before
     network = study.record.metadata["network"]["name"]
     if not _of_world(study.name) or not network.startswith("worldnet"):
         return None
@@ -236,17 +296,28 @@ def _recorded_once(stem, network, images, save=Record.save, **options) -> Record
 
 def _recorded(name, path, network_name, folders, given, command=None):
     recorded = Record.load(path)
-    network_name = network_name or recorded.metadata["network"]["name"]
+    known, network_name = network_name, network_name or recorded.metadata["network"]["name"]
+
+    def network():
+        try:
+            return load_network(network_name)
+        except SelectivityError as error:
+            if known:
+                raise
+            raise SelectivityError(
+                f"study {name}: {error} A module of your own comes with its record: "
+                "study_of(network, images, recorded)"
+            ) from error
 
     def images():
         if given is not None:
-            return FolderImages(given)
+            return open_images(given)
         if folders is None:
             raise SelectivityError(
                 f"study {name}: the record names its images, {recorded.metadata['images']['name']}, "
                 "but not where they are; say it with open_study(name, images=FOLDER)"
             )
-        found = _photographs(name, folders, command or network_name)
+        found = _photographs(name, folders, command)
         if name == "googlenet" and found.digest() != recorded.metadata["images"]["digest"]:
             raise SelectivityError(
                 f"study {name}: the photographs on this machine are not the {len(recorded.names):,} "
@@ -254,16 +325,20 @@ def _recorded(name, path, network_name, folders, given, command=None):
             )
         return found
 
-    return Study(name, recorded, lambda: load_network(network_name), images)
+    return Study(name, recorded, network, images)
 
 
 def _photographs(name, folders, command) -> FolderImages:
     roots = [cache_home("images", folder) for folder in folders]
     lacking = [str(root) for root in roots if not root.is_dir()]
     if lacking:
+        how = (
+            f"get them with `python -m helpers fetch {command}`"
+            if command
+            else "none can be fetched"
+        )
         raise SelectivityError(
-            f"study {name}: its photographs are not on this machine ({lacking[0]}); get them with "
-            f"`python -m helpers fetch {command}`"
+            f"study {name}: its photographs are not on this machine ({lacking[0]}); {how}"
         )
     return FolderImages(roots if len(roots) > 1 else roots[0])
 

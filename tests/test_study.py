@@ -1,5 +1,8 @@
 """Studies: what opens where, what is cached, what is refused."""
 
+import tarfile
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,9 @@ import torch
 from helpers import SelectivityError, open_study
 from helpers import study as study_module
 from helpers.fetch import catalogue
-from helpers.record import Record, load_network, record
+from helpers.record import FolderImages, Record, load_network, record, untrained, wrap
 from helpers.selectivity import class_frequencies, relative_activations
-from helpers.study import faces_of, records_of
+from helpers.study import Study, faces_of, fetched_by, records_of, study_of, untrained_of
 
 
 @pytest.fixture
@@ -63,8 +66,6 @@ def test_googlenet_finds_its_network_and_photographs(real_home):
 
 
 def test_a_reader_s_own_record_is_a_study(empty_home, picture_folder, monkeypatch):
-    from helpers.record import FolderImages
-
     network = load_network("timm:test_resnet", "random")
     own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)
     own.save(empty_home / "mine.safetensors")
@@ -154,8 +155,6 @@ def test_a_network_that_was_not_recorded_on_faces(empty_home):
 
 
 def test_a_reader_s_own_record_on_faces_is_found(empty_home, picture_folder):
-    from helpers.record import FolderImages
-
     network = load_network("timm:test_resnet", "random")
     own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)
     (empty_home / "records").mkdir()
@@ -255,3 +254,131 @@ def test_fetched_classes_have_names_that_people_and_the_ontology_know():
         assert len(source.rename) == 10
         assert all(new.startswith(f"{old}-") for old, new in source.rename.items())
         assert ontology_of(source.rename.values()).ancestors.any(1).all()
+
+
+# --- a network and images of one's own ---
+
+
+@pytest.fixture(scope="module")
+def own(picture_folder):
+    """(a module of one's own as a network, a record of it on the pictures)"""
+    torch.manual_seed(3)
+    parts = [torch.nn.Conv2d(3, 5, 5, 3), torch.nn.ReLU(), torch.nn.Conv2d(5, 7, 3, 2)]
+    network = wrap(torch.nn.Sequential(*parts), "mine", input_size=(48, 48))
+    return network, record(network, FolderImages(picture_folder), 20, progress=False)
+
+
+def test_a_study_of_one_s_own_is_recorded_on_the_spot(own, picture_folder):
+    network, recorded = own
+    study = study_of(network, picture_folder, k=20, progress=False)
+    assert study.name == "mine" and study.network is network
+    assert study.has_network and study.has_images and len(study.images) == len(recorded.names)
+    for layer in recorded.layers:
+        assert torch.equal(study.record[layer].top.images, recorded[layer].top.images)
+    assert len(study.units) == 12 and untrained_of(study) is None
+
+
+def test_a_record_that_is_there_is_taken_and_must_fit(own, picture_folder, tmp_path):
+    network, recorded = own
+    recorded.save(tmp_path / "mine.safetensors")
+    images = FolderImages(picture_folder)
+    for given in (recorded, tmp_path / "mine.safetensors", str(tmp_path / "mine.safetensors")):
+        study = study_of(network, images, given, name="again")
+        assert study.name == "again" and study.record.n_units == 12 and study.images is images
+    with pytest.raises(SelectivityError, match="another image list"):
+        study_of(network, images.subset(range(9)), recorded)
+    with pytest.raises(SelectivityError, match="another network"):
+        study_of(untrained(network), images, recorded)
+    with pytest.raises(ValueError, match="k: of no use"):
+        study_of(network, images, recorded, k=3)
+    with pytest.raises(SelectivityError, match="unknown network 'mien'"):
+        study_of("mien", images)
+
+
+def test_the_partner_before_training(own, picture_folder):
+    network, recorded = own
+    images = FolderImages(picture_folder)
+    before = study_of(untrained(network), images, k=20, progress=False)
+    study = study_of(network, images, recorded, before=before)
+    assert untrained_of(study) is before and untrained_of(before) is None
+    fewer = study_of(untrained(network), images, k=20, layers="0", progress=False)
+    with pytest.raises(SelectivityError, match="other layers than mine"):
+        study_of(network, images, recorded, before=fewer)
+    other = study_of(untrained(network), images.subset(range(30)), k=20, progress=False)
+    with pytest.raises(SelectivityError, match="another image list"):
+        study_of(network, images, recorded, before=other)
+
+
+def test_claims_find_the_partner(own, picture_folder):
+    from helpers.claims import CLAIMS, UNTESTED
+
+    network, recorded = own
+    images = FolderImages(picture_folder)
+    before = study_of(untrained(network), images, k=20, progress=False)
+    (claim,) = [c for c in CLAIMS if c.id == "facets.sparsity-rises"]
+    alone = claim.row(study_of(network, images, recorded))
+    beside = claim.row(study_of(network, images, recorded, before=before))
+    assert alone["verdict"] == UNTESTED and "before training" in alone["words"]
+    assert "before training on these images" not in beside["words"]
+
+
+def test_a_record_of_an_unnamed_module_says_how_to_open_it(own, tmp_path):
+    own[1].save(tmp_path / "mine.safetensors")
+    study = open_study(str(tmp_path / "mine.safetensors"))
+    assert not study.has_network
+    with pytest.raises(SelectivityError, match="study_of\\(network, images, recorded\\)") as error:
+        _ = study.network
+    assert "\n" not in str(error.value) and "unknown network 'mine'" in str(error.value)
+
+
+def test_images_of_a_record_may_lie_in_shards(own, picture_folder, tmp_path):
+    own[1].save(tmp_path / "mine.safetensors")
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards" / "0.tar", "w") as tar:
+        for path in sorted(picture_folder.glob("*/*.png")):
+            name = path.relative_to(picture_folder).with_suffix("").as_posix()
+            label = tmp_path / "label"
+            label.write_text(path.parent.name)
+            tar.add(path, f"{name}.png")
+            tar.add(label, f"{name}.cls")
+    for places in (tmp_path / "shards", [tmp_path / "shards" / "0.tar"], picture_folder):
+        study = open_study(str(tmp_path / "mine.safetensors"), images=places)
+        assert study.images.digest() == own[1].metadata["images"]["digest"]
+
+
+def test_what_is_not_there_is_looked_for_once(own):
+    """A library may look for weights for minutes; a study asks it once."""
+    asked = []
+
+    def nothing():
+        asked.append(1)
+        raise SelectivityError("not here")
+
+    study = Study("mine", own[1], nothing, nothing)
+    assert [study.has_network, study.has_network, study.has_images, study.has_images] == [False] * 4
+    assert len(asked) == 2
+    with pytest.raises(SelectivityError, match="not here"):
+        _ = study.network  # who asks for it is told why
+    assert replace(study, name="other").has_images is False and len(asked) == 4
+
+
+def test_only_what_can_be_fetched_is_offered(empty_home):
+    known = catalogue()
+    for name in ("googlenet", "imagenette", "imagewoof", "googlenet-photographs"):
+        assert fetched_by(name) in known
+    assert fetched_by("mine") is fetched_by("googlenet-faces") is None
+    with pytest.raises(SelectivityError, match="none can be fetched") as error:
+        _ = open_study("googlenet-faces").images
+    assert "helpers fetch" not in str(error.value)
+
+
+def test_an_explorer_without_pictures_names_the_right_images(own):
+    from helpers.explorers import explore
+
+    def nothing():
+        raise SelectivityError("not here")
+
+    for name, says in (("imagenette", "helpers fetch imagenette” gets them."), ("mine", "page.")):
+        study = Study(name, own[1], nothing, nothing)
+        missing = explore(study, "0", [0]).data["missing"]
+        assert missing.endswith(says) and "googlenet" not in missing

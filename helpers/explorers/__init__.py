@@ -14,6 +14,7 @@ words       its tag cloud: classes, and what they are kinds of
 components  its patches taken apart
 pictures    what is shown of a unit: neuron features and crops, as sheets of small tiles
 unit_map    many units at once, as points
+plane_map   the same, laid out by several indexes
 fragment    a view as a self-contained piece of HTML
 live        the face that needs a kernel
 own_picture   the units that one picture drives
@@ -21,6 +22,7 @@ own_picture   the units that one picture drives
 
 from helpers.explorers.explorer import UnitExplorer, explore
 from helpers.explorers.own_picture import OwnPicture
+from helpers.explorers.plane_map import plane_map
 from helpers.explorers.unit_map import UnitMap, ends_map, hue_map, profile_map
 
 __all__ = [
@@ -30,5 +32,6 @@ __all__ = [
     "ends_map",
     "explore",
     "hue_map",
+    "plane_map",
     "profile_map",
 ]

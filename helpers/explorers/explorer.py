@@ -15,6 +15,7 @@ from helpers.explorers.fragment import fragment
 from helpers.explorers.indexes import index_facts
 from helpers.explorers.pictures import shipped_sheets, unit_pictures
 from helpers.explorers.words import unit_words
+from helpers.study import fetched_by
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,14 @@ def _missing(study, layer) -> str:
     if study.record[layer].top.positions is None:
         return "The record does not keep where in its images this layer responded."
     network = study.record.metadata["network"]["name"]
+    command = fetched_by(study.name)
     if not study.has_images:
-        return (
-            "The recorded images are not on the machine that made this page. "
-            f"Where it is one of the book's studies, “python -m helpers fetch {network}” gets them."
-        )
+        how = f" “python -m helpers fetch {command}” gets them." if command else ""
+        return f"The recorded images are not on the machine that made this page.{how}"
     if not study.has_network:
         return (
             f"The recorded network, {network}, is not on the machine that made this page. "
-            f"Where it is one of the book's studies, “python -m helpers fetch {network}” gets it."
+            f"Where it is one of the book's studies, “python -m helpers fetch {command or network}” "
+            "gets it."
         )
     return ""

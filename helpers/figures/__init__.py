@@ -9,6 +9,7 @@ opponency what of a category is at both ends of a unit's responses
 categories how many detectors a category has, what drives them and in which layers they stand
 facets    how many classes drive a unit, by stage; units that are alike; components of patches
 features  what units prefer: ranked responses, indexes by layer, hues, clouds of classes
+lenses    indexes side by side: which agree, where they point, how many images they need
 profiles  a measure over layers and doses; effects; one measure against another
 sheets    a unit's patches and feature; a layer's features side by side
 shipped   pictures of real units that come with the package
@@ -39,6 +40,7 @@ from helpers.figures.features import (
     hue_wheel,
     tag_clouds,
 )
+from helpers.figures.lenses import agreement_map, compass, image_numbers, pair_profiles
 from helpers.figures.maps import activation_map
 from helpers.figures.opponency import ends_scatter, ladder, list_sensitivity
 from helpers.figures.profiles import binned_scatter, dose, effects, layer_profiles
@@ -50,9 +52,11 @@ from helpers.figures.style import number, readable
 __all__ = [
     "activation_curves",
     "activation_map",
+    "agreement_map",
     "binned",
     "binned_scatter",
     "class_bars",
+    "compass",
     "complexity_chart",
     "component_rows",
     "contact_sheet",
@@ -68,6 +72,7 @@ __all__ = [
     "feature_gallery",
     "hue_colours",
     "hue_wheel",
+    "image_numbers",
     "image_rows",
     "image_strip",
     "index_against_size",
@@ -76,6 +81,7 @@ __all__ = [
     "list_sensitivity",
     "number",
     "ordered_responses",
+    "pair_profiles",
     "pair_scatter",
     "readable",
     "representatives",

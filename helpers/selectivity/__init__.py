@@ -18,8 +18,11 @@ sizes       how that depends on the number of classes and images
 similarity  which units the same classes drive                  (paper 3)
 components  what a unit's patches are made of                   (paper 3)
 intervals   how sure a number about many units is
+agreement   which indexes say the same of units, and which do not   (all papers)
+reliability how an index depends on the number of images
 """
 
+from helpers.selectivity.agreement import agreement, rank_correlations, verdicts
 from helpers.selectivity.category import (
     balanced,
     category_auc,
@@ -58,12 +61,15 @@ from helpers.selectivity.opponency import (
     opponency,
     selective,
 )
+from helpers.selectivity.reliability import by_number, images_needed
 from helpers.selectivity.similarity import pairwise_correlation, pairwise_distance
 from helpers.selectivity.tuning import share_hidden, tuning_curve
 
 __all__ = [
+    "agreement",
     "balanced",
     "bootstrap",
+    "by_number",
     "category_auc",
     "category_indexes",
     "category_share",
@@ -81,6 +87,7 @@ __all__ = [
     "feature_weights",
     "first_share",
     "gini",
+    "images_needed",
     "independent_components",
     "listed_share",
     "multifaceted_degree",
@@ -88,6 +95,7 @@ __all__ = [
     "opponency",
     "pairwise_correlation",
     "pairwise_distance",
+    "rank_correlations",
     "relative_activations",
     "selective",
     "share",
@@ -97,4 +105,5 @@ __all__ = [
     "totals_of_responses",
     "totals_of_sums",
     "tuning_curve",
+    "verdicts",
 ]

@@ -25,8 +25,9 @@ PARTS = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))["parts"]
 CHAPTERS = [
     chapter["file"].removeprefix("book/")
     for part in PARTS
-    if part["caption"] == "Chapters"
+    if part["caption"] in ("Chapters", "Beyond the papers")
     for chapter in part["chapters"]
+    if chapter["file"] != "book/scoreboard"
 ]
 PAGES = {n: (BOOK / f"{n}.md").read_text("utf-8") for n in ("instructors", "worksheet")}
 EXERCISE = re.compile(

@@ -1,8 +1,12 @@
-"""`make bench`: its lines can be read, and memory does not grow with the number of images."""
+"""`make bench`: its lines can be read, memory does not grow with the number of images, peers are compared
+on the same lists, and the page of results says what the results say."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+from benchmarks import peers, tables
 
 
 def test_speed_and_memory_lines(repository):
@@ -16,3 +20,19 @@ def test_speed_and_memory_lines(repository):
     assert 0 < speed["ratio"] and 0 < speed["recording_images_per_s"]
     assert memory["images"] == [500, 4000]
     assert abs(memory["difference"]) < 0.05, memory
+
+
+def test_every_side_finds_the_same_images():
+    found = {line["side"]: line for line in peers.measure("worldnet-fine", 256, 20, 1)}
+    assert list(found) == [*peers.SIDES, "record"]
+    assert found["record"]["exact"] == found["keep everything"]["exact"] == 1
+    for side in ("streaming top-k", "zennit-crp"):  # which order equal values as they come
+        assert found[side]["exact"] > 0.95
+    assert found["bare"]["exact"] is None and found["bare"]["of_bare_speed"] == 1
+
+
+def test_the_page_holds_the_results():
+    page = (Path(tables.HERE) / "README.md").read_text(encoding="utf-8")
+    found = tables.lines()
+    assert {line["benchmark"] for line in found} == set(tables.TITLES)
+    assert tables.written(page, found) == page

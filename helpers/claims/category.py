@@ -368,13 +368,13 @@ CLAIMS = (
     ),
     Claim(
         "category.cars-lower", "2", "section 2.2, figure 1",
-        "The same, in another reading: more in the lower layers than in the upper ones, for cars.",
+        "A larger part of the lower layers' units than of the upper ones' is selective for cars.",
         f"first third of the convolutions minus last: {_ABOVE_ZERO}", "the network before training",
         lambda study: lower_than_higher(study, "car"),
     ),
     Claim(
         "category.illusions-lower", "2", "section 2.2, figure 1",
-        "The same for illusory faces.",
+        "A larger part of the lower layers' units than of the upper ones' is selective for illusory faces.",
         f"first third of the convolutions minus last: {_ABOVE_ZERO}", "the network before training",
         lambda study: lower_than_higher(study, "i-see-face"),
     ),
@@ -386,7 +386,7 @@ CLAIMS = (
     ),
     Claim(
         "category.dogs-by-labels", "2", "section 2.2",
-        "That is because many of the output classes are dogs.",
+        "Units for dogs outnumber those for faces because many of the output classes are dogs.",
         "dogs outnumber faces by more with a label for each breed than with one for all, in both seeds",
         "no difference",
         dogs_by_labels,
@@ -431,7 +431,7 @@ CLAIMS = (
     ),
     Claim(
         "category.illusions-in-particular", "2", "section 2.2",
-        "The same in a stricter reading, added after the first was measured: more than other units do.",
+        "Stricter, added after the first was measured: face units prefer illusory faces more than others do.",
         "share of pairs, face units minus others of their layers: above zero, with the whole interval",
         "no difference",
         illusions_in_particular,
@@ -459,7 +459,7 @@ CLAIMS = (
     ),
     Claim(
         "category.layer-choice-beyond-depth", "2", "section 3",
-        "The same in a stricter reading, added after the first was measured: better than depth alone does.",
+        "Stricter, added after the first was measured: the index finds good layers better than depth does.",
         "strength correlates with accuracy more than depth does, with the whole interval",
         "no difference",
         better_than_depth,
@@ -478,13 +478,13 @@ CLAIMS = (
     ),
     Claim(
         "category.beat-last", "2", "section 3",
-        "They classify better than the last layer does.",
+        "Selective filters of several layers classify better than the last layer does.",
         f"over the hard tasks: {_ABOVE_ZERO}", "all units of the last layer",
         lambda study: probes_differ(study, ARMS[1], ARMS[5]),
     ),
     Claim(
         "category.beat-hidden", "2", "section 3",
-        "The same in a stricter reading, added after the first was measured: than the last hidden layer.",
+        "Stricter, added later: filters of several layers classify better than the last hidden layer.",
         f"over the hard tasks: {_ABOVE_ZERO}", "all units of the last hidden layer",
         lambda study: probes_differ(study, ARMS[1], ARMS[6]),
     ),

@@ -401,7 +401,7 @@ CLAIMS = (
     ),
     Claim(
         "facets.lowest-significant", "3", "section 2.3, table 2",
-        "The lowest ones do.",
+        "Most of the lowest degrees of a layer differ significantly from the others.",
         "more than half have p < .05, with the whole interval", "if degrees were normally distributed",
         lambda study: ends_significant(study, highest=False),
     ),
@@ -433,14 +433,14 @@ CLAIMS = (
     ),
     Claim(
         "facets.components-differ-spectra", "3", "sections 2.2 and 2.3",
-        "The same by the components' spectra, added after the first was measured.",
+        "The components of units with a high degree differ in their spectra (added after the first).",
         "degree and likeness of spectra: rank correlation within layers below zero, whole interval",
         "before training in the world, else no correlation",
         lambda study: components_follow(study, "spectral_likeness", "likeness"),
     ),
     Claim(
         "facets.components-shallow", "3", "section 2.3",
-        "That does not apply to all units, in shallower layers above all.",
+        "Not all units of a high degree have components that differ, in shallower layers above all.",
         "the correlation is further below zero in high layers than in low ones, with the whole interval",
         "no difference",
         components_by_depth,

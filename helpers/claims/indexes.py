@@ -429,7 +429,7 @@ CLAIMS = (
     ),
     Claim(
         "indexes.own-feature-falls", "4", "section 2, figure 4",
-        "They do so less in deeper layers, which are more invariant.",
+        "Units of deeper layers answer less to their own feature: they are more invariant.",
         "response to the own feature, " + _DOWN, _IN_WORLD,
         own_response_falls,
     ),
@@ -441,7 +441,7 @@ CLAIMS = (
     ),
     Claim(
         "indexes.second-layer-dead", "4", "section 2, figure 4",
-        "One reason is the high number of dead units there.",
+        "The second layer answers less because it has many dead units.",
         "share of dead units, second stage minus the next two: above zero, with the whole interval",
         _IN_WORLD,
         lambda study: second_stage(study, "dead", rises=True, written="{:+.1%}".format),
@@ -473,7 +473,7 @@ CLAIMS = (
     ),
     Claim(
         "indexes.four-axes", "4", "section 4.2, figure 5",
-        "Its units lie on four axes: black-white, blue-yellow, orange-cyan and cyan-magenta.",
+        "Units of the first layer lie on four axes: black-white, blue-yellow, orange-cyan and cyan-magenta.",
         "more than half of the colour-selective ones lie within 15 degrees of a chromatic one, with the "
         "whole interval, and each axis has one",
         "hues spread evenly",
@@ -495,7 +495,7 @@ CLAIMS = (
     ),
     Claim(
         "indexes.error-top5", "4", "section 4.2",
-        "And 26% instead of 10% with its first five.",
+        "Without colour the network errs considerably more: 26% instead of 10% with its first five guesses.",
         "the error rises by more than five percentage points, with the whole interval",
         "colour does not matter",
         lambda study: grey_errors(study, 5),
@@ -520,7 +520,7 @@ CLAIMS = (
     ),
     Claim(
         "indexes.class-last-high", "4", "section 4.3, figure 9",
-        "A fifth of them have one above 0.8.",
+        "A fifth of the last layer's units have a class index above 0.8.",
         "more than a tenth, with the whole interval", _BEFORE,
         lambda study: class_share(study, "last", HIGHLY_SELECTIVE, 0.1, more=True),
     ),

@@ -25,6 +25,10 @@ NEEDS_KERNEL = (
     "picture.</em></p>"
 )
 SHOWN = 6  # units at either end
+ENDS = {
+    "Excites most": "largest response, as a share of the unit's largest to any recorded image",
+    "Inhibits most": "smallest response, as a share of the unit's most negative to any recorded image",
+}
 SIDE = 96  # pixels of a feature
 _DIM = 0.25  # brightness of what does not matter
 _OWN, _USUAL = "its own", "usual"
@@ -75,12 +79,15 @@ class OwnPicture:
             value=layer or convolutions(study.record)[-1],
         )
         self.grey = _control(
-            ipywidgets.Checkbox, "without colour", "Shows the network a grey picture", indent=False
+            ipywidgets.Checkbox,
+            "without colour",
+            "Each pixel becomes the mean of its channels",
+            indent=False,
         )
         self.covered = _control(
             ipywidgets.Dropdown,
             "Cover for",
-            "Brightens what this unit needs",
+            "Covers the picture square by square; bright is where this unit loses most",
             options=[("nothing", -1)],
         )
         self.view = ipywidgets.HTML()
@@ -180,7 +187,9 @@ class OwnPicture:
         return f"<p>{escape(words)}</p>"
 
     def _page(self, name, inputs, excited, inhibited):
-        said = "without its colour" if self.grey.value else "as the network sees it"
+        said = "as the network sees it"
+        if self.grey.value:
+            said = "without its colour: each pixel the mean of its three channels"
         lost = None
         if self.covered.value >= 0:
             lost = occlusion(self.study.network, inputs, self.layer.value, self.covered.value)
@@ -189,8 +198,8 @@ class OwnPicture:
                 f"{lost.max():.0%} of its response"
             )
         parts = [self._seen(inputs, f"{name}, {said}", lost)]
-        for title, driven in (("Excites most", excited), ("Inhibits most", inhibited)):
-            parts.append(f"<p><b>{title}</b></p>{self._cards(driven)}")
+        for title, driven in zip(ENDS, (excited, inhibited), strict=True):
+            parts.append(_titled(title) + self._cards(driven, title))
         return f"<div>{''.join(parts)}</div>"
 
     def _seen(self, inputs, words, lost=None):
@@ -200,15 +209,19 @@ class OwnPicture:
         seen = f"Picture shown to the network: {words}"
         return _figure(shown, words[:1].upper() + words[1:], 2 * SIDE, seen)
 
-    def _cards(self, driven):
+    def _cards(self, driven, title):
         units = driven.units.tolist()
         self._fetch(self.layer.value, units)
+        strongest = "strongest" if title == "Excites most" else "most negative"
         pairs = zip(units, driven.shares.tolist(), strict=True)
-        return "".join(self._card(*pair) for pair in pairs) or "<p>no unit of this layer</p>"
+        return (
+            "".join(self._card(*pair, strongest) for pair in pairs)
+            or "<p>no unit of this layer</p>"
+        )
 
-    def _card(self, unit, share):
+    def _card(self, unit, share, strongest):
         layer = self.layer.value
-        words = f"{layer}:{unit}{self._likes[layer][unit]}, {share:.0%} of its strongest"
+        words = f"{layer}:{unit}{self._likes[layer][unit]}, {share:.0%} of its {strongest}"
         tile = self._features.get((layer, unit))
         if tile is None:
             return f"<p>{escape(words)}</p>"
@@ -239,15 +252,17 @@ class OwnPicture:
         name = f"the same {readable(what['subject'])}, {other}"
         beside = self._drive(scenes.compose(**{**what, "setting": other}), name)
         sides = "".join(
-            f'<div style="flex:1 1 20em">{self._seen(inputs, named)}<p><b>Excites most</b></p>'
-            f"{self._cards(excited)}</div>"
+            f'<div style="flex:1 1 20em">{self._seen(inputs, named)}{_titled("Excites most")}'
+            f"{self._cards(excited, 'Excites most')}</div>"
             for named, inputs, excited, _ in (self._driven, beside)
         )
         first, second = (set(driven[2].units.tolist()) for driven in (self._driven, beside))
         return (
             f"{NEEDS_KERNEL.format(compose='compose other scenes, ')}"
             f'<div style="display:flex;flex-wrap:wrap;gap:1em">{sides}</div>'
-            f"<p>{len(first & second)} of the {len(first)} units are the same in both.</p>"
+            "<p>A picture is a unit's neuron feature; in brackets stands the class that weighs most "
+            "among its strongest images. "
+            f"{len(first & second)} of the {len(first)} units are the same in both.</p>"
         )
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -334,6 +349,11 @@ def _control(kind, description, tip, **options):
             setattr(control, name, tip)
             break
     return control
+
+
+def _titled(title):
+    """The head of a row of units, and what the numbers below them are."""
+    return f'<p><b>{title}</b> <span style="font-size:.8em">{escape(ENDS[title])}</span></p>'
 
 
 def _row(controls):

@@ -135,13 +135,14 @@ function mount(root, data) {
       }
     }
     on.disabled = !showing.value || showing.value === DISAGREE;
+    on.title = !showing.value ? "Choose a verdict under Show first" : showing.value === DISAGREE ? "All studies are compared" : "";
     all.disabled = active;
     const open = groups.every(one => one.open);
     all.textContent = open ? "Close all" : "Open all";
     all.setAttribute("aria-expanded", open);
     const count = `${shown} of ${data.claims.length} claims shown.`;
     $(".sb-status").textContent = active ? (shown ? count : "No claim matches.") : shown ? count + " A claim opens to its rule, its control and its figure."
-      : "Open a paper to see its claims, or search.";
+      : "Open a paper to see its claims, or search. To look at one study, first choose a verdict under Show.";
   }
 
   function openClaim(id) {

@@ -1,6 +1,7 @@
 // A map of units: points of `data` (made by unit_map.py) in `root`, each of which opens its unit.
 
-const HELP = "Click a point, or Tab to it and press the arrow keys. Find takes a class, a layer or a unit.";
+const HELP = "Each point is a unit: click it, or Tab to it and press the arrow keys, and its card opens. ";
+const FINDS = "Find does not rank: it keeps the units with a class among the three most frequent of their strongest images, of a layer, ";
 const NEAR = 24; // pixels from a point that still mean it: fingers are no needles
 const SPREAD = 0.42; // of the distance of two layers, to either side
 
@@ -85,6 +86,7 @@ function mount(root, data) {
   const at = places(data), aside = beside(data, at), everyone = at.map((_, i) => i);
   const [first, second] = data.values.map(value => value.values), inLayers = data.view === "profile";
   const layerOf = i => data.layers[data.layer[i]];
+  const named = data.values.some(value => value.written === "words"); // colours
   const own = i => `${data.study}/${layerOf(i)}-${data.unit[i]}`;
   const written = (value, i) => {
     const one = value.values[i];
@@ -177,7 +179,9 @@ function mount(root, data) {
     order = found.sort((a, b) => main(a) - main(b) || then(a) - then(b) || a - b);
     points.forEach((point, i) => point.classList.toggle("um-other", !among.has(i)));
     pictures.forEach(picture => picture.classList.toggle("um-other", !among.has(+picture.dataset.point)));
-    $(".ux-note").textContent = !wanted ? HELP : `${found.length || "No"} of ${at.length} units ${found.length === 1 ? "matches" : "match"}.`;
+    $(".ux-note").textContent = !wanted ? HELP + FINDS + (named ? "of a colour, or of a number." : "or of a number.")
+      : `${found.length || "No"} of ${at.length} units ${found.length === 1 ? "matches" : "match"}`
+        + (found.length && found.length < at.length ? "; the others are faint." : ".");
     if (wanted && found.length && !among.has(current)) show(order[0]);
   }
 
@@ -242,6 +246,7 @@ function mount(root, data) {
   root.classList.add("um-" + data.view);
   plot.classList.toggle("um-crowd", data.x?.ticks.length > 8);
   plot.classList.add(at.length > 1500 ? "um-many" : at.length > 300 ? "um-some" : "um-few");
+  if (named) search.placeholder = "class, colour or layer";
   plot.setAttribute("aria-label", `${at.length} units; arrow keys move between them`);
   plot.append(...ground(data, at, aside), h("div", { class: "um-points" }, ...points), ...pictures, ring, tip);
   $(".um-above").textContent = data.y?.name ?? "";

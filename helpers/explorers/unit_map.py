@@ -87,7 +87,10 @@ def ends_map(
     units = _known(units, (top, bottom))
     marked = (units["index"] >= threshold).to_numpy(int)
     n = int(marked.sum())
-    key = [["mark", f"index {threshold:g} or more: {n:,}"], ["dot", f"others: {len(units) - n:,}"]]
+    key = [
+        ["mark", f"index {threshold:g} or more: {n:,} units"],
+        ["dot", f"index below {threshold:g}: {len(units) - n:,}"],
+    ]
     return _unit_map(
         study,
         units,
@@ -124,7 +127,8 @@ def hue_map(study, units: pd.DataFrame, features: dict | None = None) -> UnitMap
     units = _known(units, ("hue", "color_index"))
     units = units.sort_values("color_index", ascending=False, kind="stable", ignore_index=True)
     pictured = bool(made) or features is None and has_pictures(study, units["layer"].iloc[0])
-    key = [["dot", "a unit in its hue" + ", its feature beside it where there is room" * pictured]]
+    shown = ", with its neuron feature where there is room" * pictured
+    key = [["dot", f"each of {len(units):,} units, in its hue{shown}"]]
     return _unit_map(
         study,
         units,
@@ -143,7 +147,14 @@ def hue_map(study, units: pd.DataFrame, features: dict | None = None) -> UnitMap
         rings=[0.2, COLOR_SELECTIVE, 0.6, 0.8, 1],
         selective=COLOR_SELECTIVE,
         names=[[name, hue] for name, hue in HUES.items()],
-        key=[*key, ["solid", f"colour index {COLOR_SELECTIVE:g}: selective from here outwards"]],
+        key=[
+            [
+                "circle",
+                "angle: hue; the further out, the larger the colour index (numbers on the rings)",
+            ],
+            ["solid", f"colour index {COLOR_SELECTIVE:g}: colour-selective from here outwards"],
+            *key,
+        ],
     )
 
 
@@ -186,8 +197,8 @@ def profile_map(
             "name": name,
         },
         key=[
-            ["dot", f"units: {len(units):,}"],
-            *([["dash", "by luck"]] if luck is not None else []),
+            ["dot", f"each of {len(units):,} units"],
+            *([["dash", f"by luck: {luck:g}"]] if luck is not None else []),
         ],
     )
 

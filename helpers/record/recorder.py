@@ -42,7 +42,7 @@ from helpers.record.taps import listening, match_layers
 from helpers.record.toplist import RankedAccumulator, RankedList, unpack
 from helpers.record.weights import first_line
 
-CHUNK = 256, 2048  # images between two merges into the lists, at least and at most
+CHUNK = 256, 512  # images between two merges into the lists, at least and at most
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
 CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 2"
 ALLOWED_UNREADABLE = 0.01

@@ -623,7 +623,7 @@ def before_it_is_made(tree, names):
 @each_chapter
 def test_answers_by_letter_are_among_the_choices(name):
     for question, answer in checks(name):
-        choices = re.findall(r"(?m)^- \*\*([a-d])\.\*\*", question)
+        choices = re.findall(r"(?m)^(?:- )?\*\*([a-d])\.\*\*", question)
         letter = re.match(r"\*\*([a-d])\*?\*?\b", ANSWER.match(answer)[1])
         assert bool(choices) == bool(letter), (name, question)
         assert not letter or letter[1] in choices

@@ -218,23 +218,23 @@ def test_between_layers_the_value_stays_near(opened):
 def test_finds_classes_layers_units_and_colours(opened):
     browser = opened("profile.html")
     find(browser, "shallow")
-    assert texts(browser, ".ux-note") == ["12 of 35 units match."]
+    assert texts(browser, ".ux-note") == ["12 of 35 units match; the others are faint."]
     assert status(browser).startswith("shallow")
     focus(browser)
     press(browser, Keys.END, Keys.ARROW_UP, Keys.ARROW_RIGHT)
     assert status(browser).startswith("shallow")  # keys stay among what was found
     find(browser, "deep-7")
     assert status(browser) == "deep, unit 7"
-    assert texts(browser, ".ux-note") == ["1 of 35 units matches."]
+    assert texts(browser, ".ux-note") == ["1 of 35 units matches; the others are faint."]
     find(browser, "7")
-    assert texts(browser, ".ux-note") == ["2 of 35 units match."]
+    assert texts(browser, ".ux-note") == ["2 of 35 units match; the others are faint."]
     find(browser, "beagle")
     assert "beagle" in facts(browser)["classes of its strongest images"]
     find(browser, "no such")
     assert texts(browser, ".ux-note") == ["No of 35 units match."]
     browser = opened("hues.html")
     find(browser, "blue")
-    assert texts(browser, ".ux-note") == ["6 of 12 units match."]
+    assert texts(browser, ".ux-note") == ["6 of 12 units match; the others are faint."]
     assert facts(browser)["colour"] == "blue"
 
 
@@ -353,7 +353,7 @@ def test_names_are_text(opened):
 def test_a_unit_without_a_value_is_no_point(opened):
     browser = opened("profile.html")
     find(browser, f"deep-{DEAD}")  # 2, as in 20 to 23
-    assert texts(browser, ".ux-note") == ["4 of 35 units match."]
+    assert texts(browser, ".ux-note") == ["4 of 35 units match; the others are faint."]
 
 
 def test_nothing_jumps(opened):

@@ -68,8 +68,9 @@ def test_the_view_follows_the_controls(executed):
     page = executed.cells[5].outputs[0].text
     assert "shallow:" in page and "Corgi, snow, bright where covering it takes most" in page
     scene, image = (executed.cells[n].outputs[0].text for n in (6, 7))
-    assert '>Taxi, meadow, without its colour</figcaption>' in scene and "covering" not in scene
-    assert '>Tulip, without its colour</figcaption>' in image
+    grey = "without its colour: each pixel the mean of its three channels</figcaption>"
+    assert f">Taxi, meadow, {grey}" in scene and "covering" not in scene
+    assert f">Tulip, {grey}" in image
 
 
 def test_every_control_says_what_it_is_for(executed):
@@ -104,7 +105,9 @@ def test_an_uploaded_picture_is_shown(study, version):
     own._uploaded(None)
     assert own._file.size == (80, 60) and own._file.getpixel((0, 0)) == (250, 10, 10)
     assert own.source.value == "my own file"
-    assert own.page() != before and '>Your picture, as the network sees it</figcaption>' in own.page()
+    assert (
+        own.page() != before and ">Your picture, as the network sees it</figcaption>" in own.page()
+    )
     own.upload = Uploaded(png((10, 250, 10)), version)
     first = own.page()
     own._uploaded(None)
@@ -197,7 +200,7 @@ def test_a_composed_scene_is_what_the_network_gets(bare):
     asked = scenes.compose("pug", "beach", view="standing", individual=1, variant=2, color="green",
                            size=scenes.sizes("pug")[0], flip=True)  # fmt: skip
     assert torch.equal(own._driven[1], bare.network.preprocess(asked))
-    assert '>Pug, beach, as the network sees it</figcaption>' in own.page()
+    assert ">Pug, beach, as the network sees it</figcaption>" in own.page()
 
 
 def test_only_the_controls_of_the_source_are_there(study):

@@ -48,7 +48,7 @@ def test_ends_are_the_tables(study):
     marked = known[known["index"] >= 0.7]
     start = known.iloc[found.data["start"]]
     assert start.unit in marked.unit.tolist() and start.bottom_min == marked.bottom_min.max()
-    assert found.data["key"][0] == ["mark", f"index 0.7 or more: {len(marked)}"]
+    assert found.data["key"][0] == ["mark", f"index 0.7 or more: {len(marked)} units"]
 
 
 def test_the_wheel_has_the_largest_index_first(study):

@@ -7,9 +7,15 @@ A `UnitMap` like the others (`unit_map`), whose card names further indexes of th
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
-from helpers.explorers.unit_map import UnitMap, _known, _patch_pictures, _unit_map, _value
+from helpers.explorers.unit_map import (
+    UnitMap,
+    _known,
+    _patch_pictures,
+    _unit_map,
+    _value,
+    value_axis,
+)
 
 
 def plane_map(
@@ -50,17 +56,6 @@ def plane_map(
         start=int(away.argmax()),
         mark=table["_mark"].astype(int).tolist(),
         key=[*key, ["dot", f"{names[1]}: {len(table) - n:,}"]],
-        x=_axis(table["_x"], axes[0]),
-        y=_axis(table["_y"], axes[1]),
+        x=value_axis(table["_x"], axes[0], 0.0),
+        y=value_axis(table["_y"], axes[1], 0.0),
     )
-
-
-def _axis(values, name):
-    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(values.min(), values.max())
-    return {
-        "from": float(ticks[0]),
-        "to": float(ticks[-1]),
-        "ticks": [[round(float(t), 6), f"{t:g}".replace("-", "−")] for t in ticks],
-        "line": 0.0,
-        "name": name,
-    }

@@ -173,7 +173,6 @@ def profile_map(
     places = {stage: i for i, stage in enumerate(dict.fromkeys(found))}
     values = units[column].to_numpy(float)
     ends = [values.min(), values.max(), *([] if luck is None else [luck])]
-    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(ends), max(ends))
     return _unit_map(
         study,
         units,
@@ -189,18 +188,24 @@ def profile_map(
             "ticks": [[i, stage] for stage, i in places.items()],
             "line": None,
         },
-        y={
-            "from": ticks[0],
-            "to": ticks[-1],
-            "ticks": [[round(t, 6), f"{t:g}".replace("-", "−")] for t in ticks],
-            "line": luck,
-            "name": name,
-        },
+        y=value_axis(ends, name, luck),
         key=[
             ["dot", f"each of {len(units):,} units"],
             *([["dash", f"by luck: {luck:g}"]] if luck is not None else []),
         ],
     )
+
+
+def value_axis(values, name: str, line: float | None) -> dict:
+    """An axis of numbers that holds all values, with round ticks and a line across it."""
+    ticks = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
+    return {
+        "from": float(ticks[0]),
+        "to": float(ticks[-1]),
+        "ticks": [[round(float(t), 6), f"{t:g}".replace("-", "−")] for t in ticks],
+        "line": line,
+        "name": name,
+    }
 
 
 def _unit_map(study, units, name, pictures, *, values, start=0, **view):

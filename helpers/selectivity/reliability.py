@@ -117,17 +117,7 @@ def by_number(
         listed = FIRST if lists == LISTS[0] else max(2, round(FIRST * n / total))
         medians, alike = [], []
         for _ in range(repeats):
-            order = torch.from_numpy(random.permutation(total)[: 2 * n])
-            halves = [
-                measured_indexes(
-                    {name: of[part] for name, of in responses.items()},
-                    labels[part],
-                    of_category,
-                    n_classes,
-                    listed,
-                )
-                for part in order.split(n)
-            ]
+            halves = _two_measurements(n, random, responses, labels, of_category, n_classes, listed)
             medians += [half.replace(np.inf, np.nan).median() for half in halves]
             alike.append(
                 [rank_correlations(np.stack([a, b], 1))[0][0, 1] for a, b in _columns(*halves)]
@@ -136,6 +126,15 @@ def by_number(
     nothing = np.full((1, len(middle)), np.nan)
     rows += _rows(total, min(total, FIRST), [middle], nothing, middle, spread)
     return pd.DataFrame(rows, columns=["index", "images", "listed", *_COLUMNS])
+
+
+def _two_measurements(n, random, responses, labels, *about):
+    """`measured_indexes` of n images drawn at random, and of n others."""
+    order = torch.from_numpy(random.permutation(len(labels))[: 2 * n])
+    return [
+        measured_indexes({name: of[part] for name, of in responses.items()}, labels[part], *about)
+        for part in order.split(n)
+    ]
 
 
 def across_halves(
@@ -149,16 +148,7 @@ def across_halves(
     labels, random = torch.as_tensor(labels), np.random.default_rng(seed)
     total, found = len(labels), []
     for _ in range(repeats):
-        order = torch.from_numpy(random.permutation(total)[: total // 2 * 2])
-        halves = [
-            measured_indexes(
-                {name: of[part] for name, of in responses.items()},
-                labels[part],
-                of_category,
-                n_classes,
-            )
-            for part in order.split(total // 2)
-        ]
+        halves = _two_measurements(total // 2, random, responses, labels, of_category, n_classes)
         k = halves[0].shape[1]
         part = rank_correlations(np.concatenate(halves, 1))[0][:k, k:]
         found.append((part + part.T) / 2)

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def recorded():
-    return open_study("googlenet").record
-
-
-@pytest.fixture(scope="module")
 def shipped():
     return load_table("googlenet-facets")
 

@@ -26,6 +26,7 @@ from helpers.record.interruptions import (
     lost_workers,
     typed_in,
 )
+from helpers.record.memory import ForwardPass, kept_memory
 from helpers.record.receptive_field import trace_layers
 from helpers.record.statistics import ResponseReader, Responses
 from helpers.record.store import (
@@ -38,6 +39,7 @@ from helpers.record.store import (
     read_tensors,
     write_tensors,
 )
+from helpers.record.tally import ClassTally, statistic
 from helpers.record.taps import listening, match_layers
 from helpers.record.toplist import RankedAccumulator, RankedList, unpack
 from helpers.record.weights import first_line
@@ -109,7 +111,8 @@ def record(
     checkpoint: a file written every `checkpoint_seconds`; if it exists the run continues from it and
     ends with the same record; it is removed at the end, or with keep_checkpoint left there, of the
     whole run, until the caller has the record in safety. Unreadable images are skipped and named in
-    `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan response.
+    `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan response. Where
+    memory does not hold a batch, half of it is tried, and so on; a warning says so.
 
     Ctrl-C and SIGTERM end the run after the batch at hand, write the checkpoint and raise
     `Interrupted`, a KeyboardInterrupt. Only where this call was typed in a notebook's cell, Ctrl-C gives
@@ -151,18 +154,18 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
                desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
     saved = time.monotonic()
     reader = ResponseReader(run.geometry)
+    forward = ForwardPass(network.module, reader)
     taps = {layer: network.taps[layer] for layer in run.geometry}
     with (
-        listening(network.module, taps, reader.read), torch.inference_mode(), bar,
-        lost_workers(checkpoint), StopRequests() as stop,
+        listening(network.module, taps, reader.read), torch.inference_mode(), kept_memory(), bar,
+        StopRequests() as stop, lost_workers(checkpoint),
     ):  # fmt: skip
         for numbers, batch, unreadable in stream:
             run.skip(unreadable, len(images))
             if len(numbers):
                 batch = batch.to(device, non_blocking=True)
                 batch = batch.contiguous(memory_format=torch.channels_last)
-                reader.into = run.free_rows(len(numbers))
-                network.module(batch)
+                forward(batch, run.free_rows(len(numbers)))
                 run.took(numbers)
             read = len(numbers) + len(unreadable)
             done += read
@@ -186,9 +189,9 @@ class _Run:
     def __init__(self, network, images, geometry, k, device, kept, batch_size):
         self.network, self.images, self.geometry = network, images, geometry
         self.k, self.device, self.kept = k, device, kept
-        units, n_classes = sum(g.units for g in geometry.values()), len(images.class_names)
-        self.units = units
-        # Merging costs the same for any number of new images, so small networks wait for more.
+        self.units = units = sum(g.units for g in geometry.values())
+        # Merging by tensor operations costs the same for any number of new images, so small networks
+        # wait for more.
         self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
         self.buffer = Responses.empty(self.chunk + batch_size, units, device)
         self.numbers, self.filled = [], 0
@@ -198,11 +201,7 @@ class _Run:
         self.lists = {
             name: RankedAccumulator(units, sizes[name], payload[name], device) for name in LISTS
         }
-        # Classes first: a class's sums lie together, and images mostly come class by class.
-        shape = (n_classes, units)
-        self.sums = {s: torch.zeros(shape, dtype=torch.float64, device=device) for s in STATISTICS}
-        self.minima = {s: torch.full(shape, torch.inf, device=device) for s in STATISTICS}
-        self.maxima = {s: torch.full(shape, -torch.inf, device=device) for s in STATISTICS}
+        self.by_class = ClassTally(len(images.class_names), units, device)
         self.responses = {s: torch.full((len(images), units), torch.nan) for s in kept}
         self.recorded = np.zeros(len(images), dtype=bool)
         self.skipped: list[list[str]] = []
@@ -236,16 +235,17 @@ class _Run:
         self.lists["mean_top"].add(rows.mean, images)
         self.lists["mean_bottom"].add(-rows.mean, images)
         self.lists["near_zero"].add(-rows.mean.abs(), images, rows.mean)
-        self._add_by_class(rows, self.images.classes[numbers])
-        for statistic, table in self.responses.items():
-            table[numbers] = _statistic(rows, statistic).cpu()
+        self.by_class.add(rows, self.images.classes[numbers])
+        for name, table in self.responses.items():
+            table[numbers] = statistic(rows, name).cpu()
         self.recorded[numbers] = True
         self.numbers, self.filled = [], 0
 
     def _refuse_nan(self, rows, numbers):
-        if not rows.mean.isnan().any():  # a nan anywhere on a map is in its mean
+        found = rows.mean.isnan()  # a nan anywhere on a map is in its mean
+        if not found.any():
             return
-        row, column = rows.mean.isnan().nonzero()[0].tolist()
+        row, column = found.nonzero()[0].tolist()
         name = self.images.names[numbers[row]]
         raise SelectivityError(
             f"layer {self._layer_of(column)} of {self.network.name} gives nan on image {name}; "
@@ -258,21 +258,11 @@ class _Run:
                 return layer
             column -= geometry.units
 
-    def _add_by_class(self, rows, classes):
-        for c in np.unique(classes):
-            of_class = torch.from_numpy(np.flatnonzero(classes == c)).to(self.device)
-            for statistic in STATISTICS:
-                values = _statistic(rows, statistic)[of_class]
-                self.sums[statistic][c] += values.sum(0, dtype=torch.float64)
-                low, high = self.minima[statistic][c], self.maxima[statistic][c]
-                torch.minimum(low, values.amin(0), out=low)
-                torch.maximum(high, values.amax(0), out=high)
-
     def _tensors(self):
         """Everything that a checkpoint must hold, by name; all but the lists by reference."""
         tensors = {"recorded": torch.from_numpy(self.recorded)}
-        for what in ("sums", "minima", "maxima", "responses"):
-            tensors |= {f"{what}.{s}": t for s, t in getattr(self, what).items()}
+        for what, tables in (vars(self.by_class) | {"responses": self.responses}).items():
+            tensors |= {f"{what}.{s}": t for s, t in tables.items()}
         return tensors
 
     def _fingerprint(self, indices):
@@ -331,9 +321,12 @@ class _Run:
             length = min(accumulator.k, state["keys"].shape[1])
             for key, own in accumulator.state().items():
                 _need_like(state[key], own.new_empty(self.units, length), f"{name}/{key}")
-            images = unpack(state["keys"])[1]
+            keys = state["keys"]
+            images = unpack(keys)[1]
             if images.numel() and images.max() >= len(self.images):
                 raise ValueError(f"{name}: an image that is not there")
+            if not (keys[:, 1:] < keys[:, :-1]).all():
+                raise ValueError(f"{name}: not in order")
             accumulator.load(state)
         numbers = tensors["waiting.numbers"]
         _need_like(numbers, torch.empty(len(numbers), dtype=torch.int64), "waiting.numbers")
@@ -395,8 +388,8 @@ class _Run:
             return RankedList(values, images, positions.masked_fill(places[..., None] < 0, -1))
 
         by_class = {
-            what: {s: t[:, columns].T.cpu().contiguous() for s, t in getattr(self, what).items()}
-            for what in ("sums", "minima", "maxima")
+            what: {s: t[:, columns].T.cpu().contiguous() for s, t in tables.items()}
+            for what, tables in vars(self.by_class).items()
         }
         responses = {s: t[:, columns].clone() for s, t in self.responses.items()}
         lists = {which: ranked_list(*parts) for which, parts in ranked.items()}
@@ -436,10 +429,6 @@ def refuse_unreadable(skipped, total, where) -> None:
             f"{len(skipped)} of {total} images cannot be read, more than 1 % "
             f"(the last: {name}: {reason}); mend or remove them in {where}"
         )
-
-
-def _statistic(rows, name):
-    return rows.max.clamp(min=0) if name == "relu" else getattr(rows, name)
 
 
 def software() -> dict[str, str]:

@@ -6,7 +6,7 @@ channels-last network lays them out in memory.
 
     reader = ResponseReader(geometry)
     with listening(network.module, network.taps, reader.read):
-        reader.into = buffer.rows(0, n)
+        reader.write_to(buffer.rows(0, n))
         network.module(batch)
 """
 
@@ -44,22 +44,27 @@ class Responses:
 
 
 class ResponseReader:
-    """Reduces each layer's maps into the rows of `self.into`, a `Responses`, as they come."""
+    """Reduces each layer's maps, as they come, into the rows last given to `write_to`."""
 
     def __init__(self, geometry):
-        self.columns, start = {}, 0
+        self._columns, start = {}, 0
         for layer, g in geometry.items():
-            self.columns[layer] = slice(start, start + g.units)
+            self._columns[layer] = slice(start, start + g.units)
             start += g.units
-        self.into: Responses | None = None
+
+    def write_to(self, rows: Responses) -> None:
+        """Where the responses of the next batch belong."""
+        self._rows = rows
+        self._arrays = [t.numpy() for t in vars(rows).values()] if rows.max.is_cpu else None
 
     def read(self, layer: str, values: torch.Tensor) -> None:
         """Reduce one layer's response to a batch; called inside the forward pass."""
-        maps, columns = as_positions(values).float(), self.columns[layer]
-        if maps.device.type == "cpu":
-            sweep(maps, self.into, columns.start)
+        # Few operations: after each layer's arithmetic their code has to be fetched from memory again.
+        maps, columns = as_positions(values.float()), self._columns[layer]
+        if maps.is_cpu:
+            sweep(maps, self._arrays, columns.start)
         else:
-            reduce_maps(maps, self.into, columns)
+            reduce_maps(maps, self._rows, columns)
 
 
 def reduce_maps(maps, into, columns) -> None:

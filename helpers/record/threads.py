@@ -1,15 +1,13 @@
 """Share rows out between threads: for compiled functions that run without Python's lock."""
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
 import torch
 
-
-@cache
-def _pool(threads):
-    return ThreadPoolExecutor(threads)
+_BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def by_rows(call, rows: int, most: int | None = None) -> None:
@@ -17,5 +15,49 @@ def by_rows(call, rows: int, most: int | None = None) -> None:
     threads = min(torch.get_num_threads(), rows, rows if most is None else most)
     if threads <= 1:
         return call(slice(0, rows))
-    ends = np.linspace(0, rows, threads + 1).astype(int)
-    list(_pool(threads).map(call, map(slice, ends[:-1], ends[1:])))
+    ends = np.linspace(0, rows, threads + 1).astype(int).tolist()
+    parts = [slice(*two) for two in zip(ends[:-1], ends[1:], strict=True)]
+    (in_own_threads if _openmp() is None else in_pytorch_threads)(call, parts)
+
+
+def in_pytorch_threads(call, parts) -> None:
+    """Call with each part in the threads that PyTorch itself uses.
+
+    After a layer these stay awake for a while, waiting for the next: threads of our own would have to
+    share the processor's cores with them.
+    """
+    left, errors = list(parts), []
+
+    def body(_):
+        try:
+            call(left.pop())
+        except BaseException as error:  # it would be lost on its way through OpenMP
+            errors.append(error)
+
+    _openmp().GOMP_parallel(_BODY(body), None, len(parts), 0)
+    for part in left:  # fewer threads were to be had
+        call(part)
+    if errors:
+        raise errors[0]
+
+
+def in_own_threads(call, parts) -> None:
+    """Call with each part in threads of our own, where PyTorch's cannot be had."""
+    list(_pool(len(parts)).map(call, parts))
+
+
+@cache
+def _pool(threads):
+    return ThreadPoolExecutor(threads)
+
+
+@cache
+def _openmp():
+    """The OpenMP library that PyTorch has loaded, or None where none can be called so (macOS, Windows)."""
+    try:
+        library = ctypes.CDLL(None)
+        library.GOMP_parallel.argtypes = _BODY, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint
+        library.GOMP_parallel.restype = None
+    except (OSError, TypeError, AttributeError):
+        return None
+    return library

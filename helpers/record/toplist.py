@@ -6,19 +6,16 @@ largest keys finds the right list.
 
     best = RankedAccumulator(units, k)        # largest values first
     best.add(values, images, positions)       # any number of times
-    best.merge(other)                         # another accumulator over other images
     best.sorted() -> RankedList
 """
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from helpers.record.threads import by_rows
+from helpers.record.shortlist import LOW, Shortlists
 
 _NO_IMAGE = -1
-_LOW = (1 << 32) - 1
 
 
 @dataclass
@@ -48,69 +45,74 @@ def pack(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """
     bits = (values + 0.0).view(torch.int32)  # -0.0 + 0.0 is +0.0
     ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # negative floats count down: flip their magnitude
-    return (ordered.long() << 32) | (_LOW - images)
+    return (ordered.long() << 32) | (LOW - images)
 
 
 def unpack(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(values float32, images int64) of packed keys."""
     ordered = (keys >> 32).int()
     bits = ordered ^ ((ordered >> 31) & 0x7FFFFFFF)
-    return bits.view(torch.float32), _LOW - (keys & _LOW)
+    return bits.view(torch.float32), LOW - (keys & LOW)
 
 
-def indices_of_largest(keys: torch.Tensor, k: int) -> torch.Tensor:
-    """Column indices (rows, k) of the k largest keys of each row, in no particular order."""
-    if keys.shape[1] <= k:
-        return torch.arange(keys.shape[1], device=keys.device).expand(keys.shape[0], -1)
-    if keys.device.type == "cpu":  # numpy's vectorised partition is several times faster here
-        cut = keys.shape[1] - k
-        found = np.empty((len(keys), k), dtype=np.int64)
+def largest_keys(units: int, k: int, payload: torch.dtype | None, device):
+    """An empty list of each unit's k largest keys: compiled on the processor, else of tensor operations."""
+    if torch.device(device).type == "cpu":
+        return Shortlists(units, k, payload)
+    return LargestKeys(units, k, payload, device)
 
-        def some(rows):
-            found[rows] = np.argpartition(keys[rows].numpy(), cut, axis=1)[:, cut:]
 
-        by_rows(some, len(keys))
-        return torch.from_numpy(found)
-    return keys.topk(k, dim=1, sorted=False).indices
+class LargestKeys:
+    """What `Shortlists` does, with the tensor operations of any device."""
+
+    def __init__(self, units: int, k: int, payload: torch.dtype | None, device="cpu"):
+        self._k = k
+        self._keys = torch.empty(units, 0, dtype=torch.int64, device=device)
+        self._payload = None
+        if payload is not None:
+            self._payload = torch.empty(units, 0, dtype=payload, device=device)
+
+    def add(self, values, images, payload=None) -> None:
+        """Offer new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
+        keys = torch.cat([self._keys, pack(values.T.contiguous(), images)], 1)
+        chosen = keys.topk(min(self._k, keys.shape[1]), dim=1, sorted=False).indices
+        self._keys = keys.gather(1, chosen)
+        if self._payload is not None:
+            self._payload = torch.cat([self._payload, payload.T], 1).gather(1, chosen)
+
+    def held(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """(keys (U, m), payload (U, m) or None), largest first; m is k, or less before k images came."""
+        keys, order = self._keys.cpu().sort(dim=1, descending=True)
+        return keys, None if self._payload is None else self._payload.cpu().gather(1, order)
+
+    def load(self, keys: torch.Tensor, payload: torch.Tensor | None) -> None:
+        """Go on from what `held` gave."""
+        self._keys = keys.to(self._keys.device)
+        if payload is not None:
+            self._payload = payload.to(self._payload.device)
 
 
 class RankedAccumulator:
     """Keeps each unit's k largest values with their images and, if wanted, a payload.
 
-    A payload is one integer or float per response that travels with it: the position on the map,
-    or the signed mean of which the value is only the closeness to zero.
+    A payload is one integer or float of 32 bits per response that travels with it: the position on the
+    map, or the signed mean of which the value is only the closeness to zero.
     """
 
     def __init__(self, units: int, k: int, payload: torch.dtype | None = None, device="cpu"):
-        self.k = k
-        self.keys = torch.empty(units, 0, dtype=torch.int64, device=device)
-        self.payload = None
-        if payload is not None:
-            self.payload = torch.empty(units, 0, dtype=payload, device=device)
+        self.k, self._largest = k, largest_keys(units, k, payload, device)
 
     def add(self, values, images, payload=None) -> None:
         """Take in new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
-        self._keep(pack(values.T.contiguous(), images), None if payload is None else payload.T)
-
-    def merge(self, other: "RankedAccumulator") -> None:
-        """Take in another accumulator over other images."""
-        self._keep(other.keys, other.payload)
-
-    def _keep(self, keys, payload):
-        keys = torch.cat([self.keys, keys], 1)
-        chosen = indices_of_largest(keys, self.k)
-        self.keys = keys.gather(1, chosen)
-        if self.payload is not None:
-            self.payload = torch.cat([self.payload, payload], 1).gather(1, chosen)
+        self._largest.add(values, images, payload)
 
     def sorted(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """(values (U, k), images (U, k), payload (U, k) or None), largest first, on the CPU.
 
         Columns that no image has filled hold nan and image -1, payload -1.
         """
-        keys, order = self.keys.cpu().sort(dim=1, descending=True)
+        keys, payload = self._largest.held()
         values, images = unpack(keys)
-        payload = None if self.payload is None else self.payload.cpu().gather(1, order)
         missing = self.k - keys.shape[1]
         if missing > 0:
             pad = torch.nn.functional.pad
@@ -121,14 +123,12 @@ class RankedAccumulator:
 
     def state(self) -> dict[str, torch.Tensor]:
         """What a checkpoint must hold."""
-        tensors = {"keys": self.keys, "payload": self.payload}
-        return {name: t for name, t in tensors.items() if t is not None}
+        keys, payload = self._largest.held()
+        return {"keys": keys} if payload is None else {"keys": keys, "payload": payload}
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
         """Continue from a checkpoint's state."""
-        self.keys = state["keys"].to(self.keys.device)
-        if self.payload is not None:
-            self.payload = state["payload"].to(self.keys.device)
+        self._largest.load(state["keys"], state.get("payload"))
 
 
 def rerank(lists: list[RankedList], rank, k: int, keep=None) -> RankedList:

@@ -27,6 +27,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from benchmarks.common import own_peak
 from helpers.errors import SelectivityError
 from helpers.record import Record
 from helpers.record.images import FolderImages
@@ -570,7 +571,7 @@ def main(folder, first, count, readers):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for name in readers:
         (folder / name).mkdir(parents=True)
-        reader, before, right, start = READERS[name](folder / name), _peak(), 0, time.monotonic()
+        reader, before, right, start = READERS[name](folder / name), own_peak(), 0, time.monotonic()
         for number in range(first, first + count):
             (folder / "case").write_text(f"{name} {number}")
             random = np.random.default_rng([zlib.crc32(name.encode()), number])
@@ -582,20 +583,12 @@ def main(folder, first, count, readers):
                 traceback.print_exc()
                 sys.exit(f"{name} {number}: {type(error).__name__}: {error}")
             signal.alarm(0)
-            if _peak() - before > MEMORY:
-                sys.exit(f"{name} {number}: {(_peak() - before) / 2**20:.0f} MiB more memory")
+            if own_peak() - before > MEMORY / 1e6:
+                sys.exit(f"{name} {number}: {own_peak() - before:.0f} MB more memory")
         said = {"reader": name, "cases": count, "read": int(right)}
-        said |= {"grown_MiB": round((_peak() - before) / 2**20)}
+        said |= {"grown_MB": round(own_peak() - before)}
         said |= {"seconds": round(time.monotonic() - start, 1)}
         print(json.dumps(said), flush=True)
-
-
-def _peak():
-    """The largest resident size so far, in bytes."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 if __name__ == "__main__":

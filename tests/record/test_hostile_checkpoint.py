@@ -19,6 +19,7 @@ CHECKPOINTS = {
     "longer lists": (_set("top/keys", lambda t: t.repeat(1, 3)), "top/keys: another type or shape"),
     "places of another type": (_set("top/payload", lambda t: t.long()), "top/payload: another"),
     "image that is not there": (_set("top/keys", torch.zeros_like), "top: an image that is not there"),
+    "image twice": (_set("top/keys", lambda t: t[:, :1].expand_as(t).clone()), "top: not in order"),
     "sums of one class": (_set("sums.max", lambda t: t[:1]), "sums.max: another type or shape"),
     "sums in float32": (_set("sums.max", lambda t: t.float()), "sums.max: another type or shape"),
     "waiting image -1": (

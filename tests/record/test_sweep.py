@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from helpers.record.statistics import Responses, reduce_maps
 from helpers.record.sweep import sweep
-from helpers.record.threads import by_rows
 
 
 def read(maps, columns=None, with_=sweep):
@@ -17,7 +16,10 @@ def read(maps, columns=None, with_=sweep):
     into = Responses.empty(n, units + 2, "cpu")
     for table in vars(into).values():
         table.fill_(-7)
-    with_(maps, into, 1 if with_ is sweep else slice(1, units + 1))
+    if with_ is sweep:
+        sweep(maps, [table.numpy() for table in vars(into).values()], 1)
+    else:
+        with_(maps, into, slice(1, units + 1))
     for table in vars(into).values():  # the neighbours' columns are left alone
         assert (table[:, [0, -1]] == -7).all()
     return Responses(*(table[:, 1:-1] for table in vars(into).values()))
@@ -87,15 +89,21 @@ def test_equal_extremes_give_the_first_place_in_row_order():
         assert read(-maps, with_=with_).min_at.tolist() == [[7, 0]]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 7])
-def test_rows_are_shared_out_once_each(rows):
-    seen = np.zeros(rows, dtype=int)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        by_rows(lambda some: seen.__setitem__(some, seen[some] + 1), rows)
-        assert (seen == 1).all()
-        with pytest.raises(ZeroDivisionError):  # an error in a thread is not lost
-            by_rows(lambda some: 1 / 0, rows)
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize("units", [1, 63, 64, 511, 512, 513, 1100])
+@pytest.mark.parametrize("places", [(1, 1), (1, 3), (2, 2), (7, 7), (13, 29)])
+def test_any_number_of_units_and_places(units, places):
+    """Around the numbers at which the loops take units or places together."""
+    random = np.random.default_rng(units)
+    for maps in (
+        random.normal(size=(2, *places, units)),
+        random.integers(0, 3, (2, *places, units)),
+    ):
+        maps = torch.from_numpy(maps.astype(np.float32))
+        assert_right(read(maps), maps)
+
+
+def test_maps_of_infinities():
+    for value in (torch.inf, -torch.inf):
+        found = read(torch.full((1, 5, 5, 3), value))
+        assert (found.max == value).all() and (found.min == value).all()
+        assert (found.max_at == 0).all() and (found.min_at == 0).all()

@@ -1,12 +1,19 @@
 """The ranked list against sorting everything, ties, signed zeros and gaps included."""
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.record.toplist import RankedAccumulator, RankedList, pack, rerank, unpack
+from helpers.record.shortlist import Shortlists
+from helpers.record.toplist import (
+    LargestKeys,
+    RankedAccumulator,
+    RankedList,
+    pack,
+    rerank,
+    unpack,
+)
 from tests.reference import ranked
 
 finite = st.floats(width=32, allow_nan=False)
@@ -49,6 +56,41 @@ def test_any_chunking_gives_the_sorted_list(n, k, chunk, seed):
     assert (images[:, m:] == -1).all() and found[:, m:].isnan().all()
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    st.integers(1, 1500), st.sampled_from([1, 30, 64, 200]), st.integers(1, 600), st.integers(0, 99)
+)
+def test_compiled_lists_equal_tensor_operations(n, k, chunk, seed):
+    """Over more images than a list has room for: rising, falling, tied and far apart."""
+    random = np.random.default_rng(seed)
+    kinds = [
+        random.normal(size=n),
+        np.arange(n),
+        -np.arange(n),
+        random.integers(0, 2, n),
+        random.choice([-3e38, -1e-40, -0.0, 0.0, 3e38, np.inf, -np.inf], n),
+    ]
+    values = torch.from_numpy(np.stack(kinds, 1).astype(np.float32))
+    numbers = torch.from_numpy(np.arange(n) * 1000)
+    carried = torch.from_numpy(random.normal(size=values.shape).astype(np.float32))
+    for payload in (None, torch.float32):
+        compiled, plain = (of(5, k, payload) for of in (Shortlists, LargestKeys))
+        for start in range(0, n, chunk):
+            some = slice(start, start + chunk)
+            for lists in (compiled, plain):
+                lists.add(values[some], numbers[some], None if payload is None else carried[some])
+        for one, other in zip(compiled.held(), plain.held(), strict=True):
+            assert (one is None and other is None) or torch.equal(one, other)
+
+
+def test_lists_do_not_grow_with_the_number_of_images():
+    lists = Shortlists(3, 100, torch.int32)
+    before = lists._keys.nbytes
+    for start in range(0, 20_000, 500):
+        lists.add(torch.randn(500, 3), torch.arange(start, start + 500), torch.zeros(500, 3).int())
+    assert lists._keys.nbytes == before and (lists._filled >= 100).all()
+
+
 def test_state_round_trip_continues_the_same_list():
     values = torch.randn(30, 4)
     whole, first, second = (RankedAccumulator(4, 7) for _ in range(3))
@@ -66,15 +108,3 @@ def test_rerank_drops_pads_and_keeps_order():
     got = rerank([RankedList(values, images)], lambda v: v, 4, keep=lambda i: i != 9)
     assert got.images.tolist() == [[2, 7, 1, -1]]
     assert got.values[0, :3].tolist() == [4, 4, 1] and got.values[0, 3].isnan()
-
-
-@pytest.mark.parametrize("k", [1, 3])
-def test_merging_accumulators_equals_one(k):
-    values = torch.randint(-2, 3, (20, 3)).float()
-    whole, odd, even = (RankedAccumulator(3, k) for _ in range(3))
-    numbers = torch.arange(20)
-    whole.add(values, numbers)
-    odd.add(values[1::2], numbers[1::2])
-    even.add(values[::2], numbers[::2])
-    odd.merge(even)
-    assert torch.equal(whole.sorted()[1], odd.sorted()[1])

@@ -14,9 +14,6 @@ is that of keeping everything: the same values, images in order, and places. One
 
 import argparse
 import json
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 
@@ -25,9 +22,10 @@ import torch
 from crp.concepts import ChannelConcept
 from crp.maximization import Maximization
 
-from benchmarks.__main__ import Noise, opened
+from benchmarks.common import Noise, opened, peak_memory, say_machine
 from helpers.record import record
 from helpers.record.images import batches
+from helpers.record.memory import kept_memory
 from helpers.record.receptive_field import as_positions
 from helpers.record.taps import listening
 
@@ -177,9 +175,11 @@ def recorded(network, images, batch_size, k):
 
 
 def one(name, network, images, batch_size, k):
-    if name == "record":
-        return recorded(network, images, batch_size, k)
-    return listened(SIDES[name](network, k), network, images, batch_size)
+    """(seconds, lists) of one side; all keep a batch's memory for the next, as the recorder does."""
+    with kept_memory():
+        if name == "record":
+            return recorded(network, images, batch_size, k)
+        return listened(SIDES[name](network, k), network, images, batch_size)
 
 
 def exact(found, wanted):
@@ -221,18 +221,13 @@ def measure(name, n, k, rounds):
         }  # fmt: skip
 
 
-def peak_memory(side, name, n, k):
+def memory_of(side, name, n, k):
     """Peak resident memory in MB of a fresh process in which one side sees n images."""
-    code = (
-        "import resource, torch; torch.set_num_threads(2)\n"
-        "from benchmarks.peers import Noise, one, opened\n"
-        f"network = opened({name!r})\n"
-        f"one({side!r}, network, Noise({n}, network.input_size), 128, {k})\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    return peak_memory(
+        "from benchmarks.peers import Noise, one, opened",
+        f"network = opened({name!r})",
+        f"one({side!r}, network, Noise({n}, network.input_size), 128, {k})",
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(int(out.stdout.split()[-1]) * unit / 1e6, 1)
 
 
 def main():
@@ -246,9 +241,7 @@ def main():
     parser.add_argument("--memory-images", type=int, nargs="*", default=(1024, 8192))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    machine = {"benchmark": "machine", "processor": platform.processor() or platform.machine(),
-               "threads": options.threads, "torch": torch.__version__}  # fmt: skip
-    print(json.dumps(machine), flush=True)
+    say_machine(options.threads)
     for name in options.networks:
         for line in measure(
             name, options.images or NETWORKS.get(name, 256), options.k, options.rounds
@@ -256,8 +249,8 @@ def main():
             print(json.dumps(line), flush=True)
     for side in (*SIDES, "record"):
         for n in options.memory_images:
-            line = {"benchmark": "memory", "network": "worldnet-fine", "side": side, "images": n,
-                    "peak_mb": peak_memory(side, "worldnet-fine", n, options.k)}  # fmt: skip
+            line = {"benchmark": "memory of peers", "network": "worldnet-fine", "side": side, "images": n,
+                    "peak_mb": memory_of(side, "worldnet-fine", n, options.k)}  # fmt: skip
             print(json.dumps(line), flush=True)
 
 

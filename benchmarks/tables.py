@@ -14,6 +14,7 @@ TITLES = {
     "speed": "With and without the record: the recorder's own lists, as long as they are by default",
     "memory": "Peak memory of a fresh process",
     "peers": "Against other ways to find the strongest images",
+    "memory of peers": "Peak memory of a fresh process in which one side sees so many images",
 }
 
 

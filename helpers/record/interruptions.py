@@ -14,6 +14,7 @@ import time
 from helpers.errors import SelectivityError
 
 IMPATIENT = 2.0  # seconds: `torchrun` passes on a Ctrl-C that its processes have had already
+DYING = 5.0  # seconds that the end of a process may take, from the first thing it lets go of
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,9 +68,13 @@ def leave_signals_to_the_parent(worker: int) -> None:
 
 @contextlib.contextmanager
 def lost_workers(checkpoint):
-    """One clear line when a process that decodes images dies, of memory or of a fault in a decoder."""
+    """One clear line when a process that decodes images dies, of memory or of a fault in a decoder.
+
+    Enter it last: what follows it on the way out may then rely on no report coming any more.
+    """
     try:
-        yield
+        with _death_reported():
+            yield
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         if not reason.startswith("DataLoader worker (pid"):
@@ -77,6 +82,19 @@ def lost_workers(checkpoint):
         raise SelectivityError(
             f"a process that decodes images was lost ({reason.rstrip('. ')}); {how_to_go_on(checkpoint)}"
         ) from None
+
+
+@contextlib.contextmanager
+def _death_reported():
+    """Let PyTorch's own report of a lost process come before what its last batch gives: a broken connection.
+
+    A process that dies closes its connections a moment before the system says that it is dead.
+    """
+    try:
+        yield
+    except (ConnectionError, EOFError):
+        time.sleep(DYING)  # the report is an error raised by a signal's handler: here, at the latest
+        raise
 
 
 def how_to_go_on(checkpoint) -> str:

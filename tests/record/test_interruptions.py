@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import threading
+import time
 
 import nbformat
 import pytest
@@ -55,8 +56,9 @@ class Disturbed(ImageSet):
         return self._images._open(row)
 
 
-def go(images, **options):
-    return record(network("in-place"), images, K, batch_size=6, progress=False, **options)
+def go(images, of=None, **options):
+    of = of or network("in-place")
+    return record(of, images, K, batch_size=6, progress=False, **options)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -135,16 +137,23 @@ def test_a_folder_that_vanishes_ends_the_run_and_keeps_the_checkpoint(picture_fo
     assert_same(go(images), go(images, checkpoint=checkpoint))
 
 
-def test_a_lost_worker_is_one_line_and_keeps_the_checkpoint(picture_folder, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 1], ids=["at once", "slowly"])
+def test_a_lost_worker_is_one_line_and_keeps_the_checkpoint(seconds, picture_folder, tmp_path):
     def die():
         assert multiprocessing.parent_process() is not None
+        if seconds:  # as every process does at its end, only faster
+            os.closerange(3, 4096)
+            time.sleep(seconds)
         os.kill(os.getpid(), signal.SIGKILL)
 
     images, checkpoint = Disturbed(picture_folder, 50, die), tmp_path / "c"
+    slow = network("in-place")
+    # The batch before is still in the worker's hands when its connections close.
+    slow.module.register_forward_pre_hook(lambda *_: time.sleep(seconds / 4))
     with pytest.raises(
         SelectivityError, match=f"was lost .*; run the same .* {checkpoint}"
     ) as error:
-        go(images, checkpoint=checkpoint, checkpoint_seconds=0, workers=1)
+        go(images, slow, checkpoint=checkpoint, checkpoint_seconds=0, workers=1)
     assert "\n" not in str(error.value)
     images = FolderImages(picture_folder)
     assert_same(go(images), go(images, checkpoint=checkpoint))

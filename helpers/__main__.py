@@ -73,6 +73,12 @@ def _parser():
     p.add_argument("--batch-size", type=_positive, default=32, metavar="N")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     p.add_argument(
+        "--faster",
+        metavar="WAYS",
+        default="",
+        help="fold, bf16 or fold,bf16: other arithmetic; the record says by how much it moves responses",
+    )
+    p.add_argument(
         "--checkpoint",
         metavar="FILE",
         type=Path,
@@ -178,6 +184,7 @@ def _record(options):
     checkpoint = options.checkpoint or options.out.with_name(options.out.name + ".checkpoint")
     result = record_distributed(
         network, images, options.k, out=options.out, layers=options.layers,
+        faster=[way.strip() for way in options.faster.split(",") if way.strip()],
         batch_size=options.batch_size, device=options.device, checkpoint=checkpoint,
         checkpoint_seconds=options.checkpoint_seconds, progress=sys.stderr.isatty(),
     )  # fmt: skip
@@ -185,7 +192,18 @@ def _record(options):
         return  # one process of several tells
     skipped = result.metadata["skipped"]
     print(f"{options.out}: {result!r}")
+    if "faster" in result.metadata:
+        print(_price(result.metadata["faster"]))
     print(f"{len(skipped)} images skipped" + "".join(f"; {n} ({why})" for n, why in skipped))
+
+
+def _price(faster):
+    """One line on what other arithmetic costs."""
+    layer = max(faster["drift"], key=faster["drift"].get)
+    return (
+        f"{' and '.join(faster['ways'])}: on the first images, responses moved by at most "
+        f"{faster['drift'][layer]:.2g} standard deviations of their layer ({layer})"
+    )
 
 
 def _layers(options):
@@ -270,6 +288,8 @@ def _info(options):
         for key, value in metadata.get(part, {}).items():
             text = f"{len(value)} names" if key == "class_names" else value
             print(f"{part + '.' + key:24s} {text}")
+    if "faster" in metadata:
+        print(f"{'arithmetic':24s} {_price(metadata['faster'])}")
     for name, why in metadata["skipped"]:
         print(f"{'skipped':24s} {name} ({why})")
     print(f"\n{'layer':28s} {'units':>6s} {'map':>9s} {'field':>9s} {'stride':>6s}")

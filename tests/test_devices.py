@@ -7,7 +7,7 @@ import torch
 
 from helpers import SelectivityError
 from helpers.answers import occlusion, prepared, responses_to
-from helpers.record import WorldImages, load_network, record
+from helpers.record import WorldImages, load_network, record, recorder
 from helpers.record.recorder import best_device, moved, usable_device
 from helpers.replay import responses_in_grey, responses_to_features, right_in_grey
 from tests.elsewhere import DEVICE, second_device
@@ -47,7 +47,8 @@ def test_the_second_device_is_one():
         there + 1
 
 
-def test_a_record_is_the_same_and_leaves_the_network_where_it_was(network, some):
+def test_a_record_is_the_same_and_leaves_the_network_where_it_was(network, some, monkeypatch):
+    monkeypatch.setattr(recorder, "CHUNK", (20, 20))  # several merges, while the device goes on
     settings = dict(k=5, responses=("mean",), batch_size=10, progress=False)
     here = record(network, some, device="cpu", **settings)
     with second_device():
@@ -61,6 +62,13 @@ def test_a_record_is_the_same_and_leaves_the_network_where_it_was(network, some)
         assert torch.equal(here[name].top.positions, there[name].top.positions)
         torch.testing.assert_close(here[name].sums["max"], there[name].sums["max"])
         torch.testing.assert_close(here[name].responses["mean"], there[name].responses["mean"])
+
+
+def test_an_error_in_what_is_merged_while_the_device_goes_on_ends_the_run(network, some):
+    broken = load_network("worldnet-fine")
+    broken.module.conv5.bias[3] = torch.nan
+    with second_device(), pytest.raises(SelectivityError, match="layer conv5 .* gives nan"):
+        record(broken, some, device=AWAY, batch_size=5, progress=False)
 
 
 def test_a_checkpoint_goes_on_on_another_device(network, some, tmp_path):
@@ -151,7 +159,7 @@ def test_only_one_place_moves_modules(repository):
     assert found == {"helpers/record/networks.py", "helpers/record/recorder.py"}
 
 
-def test_a_device_must_hold_what_is_summed():
+def test_a_device_that_is_not_there_is_one_line():
     assert best_device() in ("cuda", "cpu") and usable_device("auto").type == best_device()
     for name in {"cuda", "mps", "cpu"} - {best_device(), "cpu"}:
         with pytest.raises(SelectivityError, match=f"device '{name}' cannot be used") as error:

@@ -20,12 +20,13 @@ DYING = 5.0  # seconds that the end of a process may take, from the first thing 
 class Interrupted(KeyboardInterrupt):
     """A recording was asked to stop; the text says what is kept and how to go on.
 
-    `status` is what a command ends with: 130 after Ctrl-C, 143 after SIGTERM.
+    `status` is what a command ends with: 130 after Ctrl-C, 143 after SIGTERM. `between_batches`: whether
+    everything that was kept is of the same images.
     """
 
-    def __init__(self, text: str, status: int):
+    def __init__(self, text: str, status: int, between_batches: bool = True):
         super().__init__(text)
-        self.status = status
+        self.status, self.between_batches = status, between_batches
 
 
 class StopRequests:
@@ -53,7 +54,7 @@ class StopRequests:
         elif time.monotonic() - self._asked > IMPATIENT:
             for child in multiprocessing.active_children():  # they ignore milder signals
                 child.kill()
-            raise Interrupted("ended at once, without a last checkpoint", 128 + number)
+            raise Interrupted("ended at once, without a last checkpoint", 128 + number, False)
 
     def __exit__(self, *error):
         for number, handler in self._handlers.items():
@@ -93,7 +94,9 @@ def _death_reported():
     try:
         yield
     except (ConnectionError, EOFError):
-        time.sleep(DYING)  # the report is an error raised by a signal's handler: here, at the latest
+        time.sleep(
+            DYING
+        )  # the report is an error raised by a signal's handler: here, at the latest
         raise
 
 

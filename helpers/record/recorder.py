@@ -2,8 +2,10 @@
 
     record(network, images) -> Record
 
-Memory is O(units x (k + classes)) and does not grow with the number of images. Lists are exact, ranks
-and places included; see `toplist` for the order and `statistics` for what is read from a map.
+Maps are reduced where the network runs; what is left of them, five numbers each, is merged on the processor,
+on a GPU's side while it goes on with the next images. Memory is O(units x (k + classes)), the processor's,
+and does not grow with the number of images. Lists are exact, ranks and places included; see `toplist` for
+the order and `statistics` for what is read from a map.
 """
 
 import contextlib
@@ -18,6 +20,7 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.errors import SelectivityError
+from helpers.record.faster import check_ways, drift, quickened, refuse_more_than_rounding
 from helpers.record.images import batches
 from helpers.record.interruptions import (
     Interrupted,
@@ -41,13 +44,15 @@ from helpers.record.store import (
 )
 from helpers.record.tally import ClassTally, statistic
 from helpers.record.taps import listening, match_layers
+from helpers.record.threads import Background
 from helpers.record.toplist import RankedAccumulator, RankedList, unpack
 from helpers.record.weights import first_line
 
-CHUNK = 256, 512  # images between two merges into the lists, at least and at most
+CHUNK = 32, 512  # images between two merges into the lists, at least and at most
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
 CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 2"
 ALLOWED_UNREADABLE = 0.01
+MEASURED = 32  # images on which other arithmetic is compared with the network's own
 
 
 def default_k(n_images: int) -> int:
@@ -56,7 +61,7 @@ def default_k(n_images: int) -> int:
 
 
 def best_device() -> str:
-    """CUDA where it is, or the processor; not Apple's MPS, which has no float64 for the sums."""
+    """CUDA where it is, or the processor; Apple's MPS only if asked for, because it was never checked."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -64,7 +69,7 @@ def usable_device(name: str) -> torch.device:
     """The device of that name ("auto": the fastest), after trying it."""
     name = best_device() if name == "auto" else name
     try:
-        torch.zeros(1, dtype=torch.float64, device=name)  # as the sums over a class
+        torch.zeros(1, device=name)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise SelectivityError(
@@ -96,6 +101,7 @@ def record(
     batch_size: int = 32,
     device: str = "auto",
     responses=(),
+    faster=(),
     indices=None,
     checkpoint=None,
     checkpoint_seconds: float = 60.0,
@@ -107,12 +113,14 @@ def record(
 
     network: a `Network`; images: an `ImageSet`. k: list length (`default_k`). layers: a glob or a
     list of names. responses: statistics of which every single response is kept, (N, U) each: for
-    small sets only. indices: record only these images of the list (a shard, to `merge` later).
-    checkpoint: a file written every `checkpoint_seconds`; if it exists the run continues from it and
-    ends with the same record; it is removed at the end, or with keep_checkpoint left there, of the
-    whole run, until the caller has the record in safety. Unreadable images are skipped and named in
-    `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan response. Where
-    memory does not hold a batch, half of it is tried, and so on; a warning says so.
+    small sets only. faster: "fold", "bf16" or both, other arithmetic by which responses move (see the
+    module `faster`); `metadata["faster"]` says by how much, on the first images. indices: record only these
+    images of the list (a shard, to `merge` later). checkpoint: a file written every `checkpoint_seconds`;
+    if it exists the run continues from it and ends with the same record; it is removed at the end, or with
+    keep_checkpoint left there, of the whole run, until the caller has the record in safety. Unreadable
+    images are skipped and named in `metadata["skipped"]`; more than 1 % of the set is a SelectivityError,
+    and so is a nan response. Where memory does not hold a batch, half of it is tried, and so on; a warning
+    says so.
 
     Ctrl-C and SIGTERM end the run after the batch at hand, write the checkpoint and raise
     `Interrupted`, a KeyboardInterrupt. Only where this call was typed in a notebook's cell, Ctrl-C gives
@@ -126,17 +134,22 @@ def record(
     if bad:
         raise SelectivityError(f"no statistic {bad[0]!r}; there are {', '.join(STATISTICS)}")
     indices = np.arange(len(images)) if indices is None else np.unique(indices)
-    device = usable_device(device)
+    device, ways = usable_device(device), check_ways(faster)
     k = min(k or default_k(len(images)), len(images))
 
     with moved(network.module, device):
         geometry = trace_layers(network, names)
-        run = _Run(network, images, geometry, k, device, tuple(responses), batch_size)
+        double = quickened(network, ways, device)
+        price = _price(network, images, double, ways, geometry) if ways else None
+        run = _Run(
+            network, images, geometry, k, device, tuple(responses), batch_size, double, price
+        )
         done = run.resume(checkpoint, indices)
         try:
             _pass(run, indices, done, batch_size, workers, checkpoint, checkpoint_seconds, progress)
         except Interrupted as interrupted:
-            if interrupted.status != 130 or not typed_in(sys._getframe(1)):
+            by_hand = interrupted.status == 130 and typed_in(sys._getframe(1))
+            if not (by_hand and interrupted.between_batches):
                 raise
             return run.part(str(interrupted), len(indices))
     if checkpoint is not None and keep_checkpoint:
@@ -144,6 +157,16 @@ def record(
     elif checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
     return run.finish()
+
+
+def _price(network, images, double, ways, geometry):
+    """What other arithmetic costs, on the first images that can be read: the same for every part of a run."""
+    first = batches(images, network.preprocess, range(len(images)), MEASURED, workers=0)
+    batch = next((batch for _, batch, _ in first if len(batch)), None)
+    moved = {} if batch is None else drift(network, double, geometry, batch)
+    if moved and ways == ("fold",):
+        refuse_more_than_rounding(network, moved)
+    return {"ways": list(ways), "drift": moved}
 
 
 def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
@@ -154,11 +177,11 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
                desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
     saved = time.monotonic()
     reader = ResponseReader(run.geometry)
-    forward = ForwardPass(network.module, reader)
+    forward = ForwardPass(run.double.module, reader)
     taps = {layer: network.taps[layer] for layer in run.geometry}
     with (
-        listening(network.module, taps, reader.read), torch.inference_mode(), kept_memory(), bar,
-        StopRequests() as stop, lost_workers(checkpoint),
+        listening(run.double.module, taps, reader.read), torch.inference_mode(), run.double.computing(),
+        kept_memory(), bar, StopRequests() as stop, lost_workers(checkpoint),
     ):  # fmt: skip
         for numbers, batch, unreadable in stream:
             run.skip(unreadable, len(images))
@@ -186,25 +209,23 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
 class _Run:
     """The accumulators of one recording, over all units of all layers side by side."""
 
-    def __init__(self, network, images, geometry, k, device, kept, batch_size):
+    def __init__(self, network, images, geometry, k, device, kept, batch_size, double, price):
         self.network, self.images, self.geometry = network, images, geometry
+        self.double, self.price = double, price
         self.k, self.device, self.kept = k, device, kept
         self.units = units = sum(g.units for g in geometry.values())
-        # Merging by tensor operations costs the same for any number of new images, so small networks
-        # wait for more.
         self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
         self.buffer = Responses.empty(self.chunk + batch_size, units, device)
         self.numbers, self.filled = [], 0
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
-        self.lists = {
-            name: RankedAccumulator(units, sizes[name], payload[name], device) for name in LISTS
-        }
-        self.by_class = ClassTally(len(images.class_names), units, device)
+        self.lists = {name: RankedAccumulator(units, sizes[name], payload[name]) for name in LISTS}
+        self.by_class = ClassTally(len(images.class_names), units)
         self.responses = {s: torch.full((len(images), units), torch.nan) for s in kept}
         self.recorded = np.zeros(len(images), dtype=bool)
         self.skipped: list[list[str]] = []
+        self._background = Background()
 
     def free_rows(self, n) -> Responses:
         """The next n free rows, for a reader to fill."""
@@ -223,13 +244,20 @@ class _Run:
         refuse_unreadable(self.skipped, total, self.images.name)
 
     def flush(self) -> None:
-        """Take the buffered rows into every accumulator."""
+        """Take the buffered rows into every accumulator; on a device, while it goes on."""
         if not self.filled:
             return
-        numbers = np.concatenate(self.numbers)
-        rows = self.buffer.rows(0, self.filled)
+        numbers, rows = np.concatenate(self.numbers), self.buffer.rows(0, self.filled).here()
+        self.numbers, self.filled = [], 0
+        if self.device.type == "cpu":
+            self._merge(rows, numbers)
+        else:
+            self._background.run(self._merge, rows, numbers)
+
+    def _merge(self, rows, numbers):
+        """Take responses in the processor's memory into every accumulator."""
         self._refuse_nan(rows, numbers)
-        images = torch.from_numpy(numbers).to(self.device)
+        images = torch.from_numpy(numbers)
         self.lists["top"].add(rows.max, images, rows.max_at)
         self.lists["bottom"].add(-rows.min, images, rows.min_at)
         self.lists["mean_top"].add(rows.mean, images)
@@ -237,9 +265,8 @@ class _Run:
         self.lists["near_zero"].add(-rows.mean.abs(), images, rows.mean)
         self.by_class.add(rows, self.images.classes[numbers])
         for name, table in self.responses.items():
-            table[numbers] = statistic(rows, name).cpu()
+            table[numbers] = statistic(rows, name)
         self.recorded[numbers] = True
-        self.numbers, self.filled = [], 0
 
     def _refuse_nan(self, rows, numbers):
         found = rows.mean.isnan()  # a nan anywhere on a map is in its mean
@@ -274,19 +301,21 @@ class _Run:
             "layers": list(self.geometry),
             "k": self.k,
             "responses": list(self.kept),
+            "faster": self.price and self.price["ways"],
         }
 
     def save(self, path, done) -> None:
         """Write a checkpoint after `done` images of the run's list."""
+        self._background.wait()
         lists = {
-            f"{name}/{key}": tensor.cpu()
+            f"{name}/{key}": tensor
             for name, accumulator in self.lists.items()
             for key, tensor in accumulator.state().items()
         }
-        tensors = {name: tensor.cpu() for name, tensor in self._tensors().items()}
+        tensors = self._tensors()
         # Rows that wait for a merge: merged now, the sums would be added in another order.
-        waiting = vars(self.buffer.rows(0, self.filled))
-        tensors |= {f"waiting.{name}": rows.cpu() for name, rows in waiting.items()}
+        waiting = vars(self.buffer.rows(0, self.filled).here())
+        tensors |= {f"waiting.{name}": rows for name, rows in waiting.items()}
         numbers = np.concatenate([np.empty(0, dtype=np.int64), *self.numbers])
         tensors["waiting.numbers"] = torch.from_numpy(numbers)
         metadata = {"format": CHECKPOINT_FORMAT, "done": done, "skipped": self.skipped}
@@ -355,6 +384,7 @@ class _Run:
 
     def finish(self) -> Record:
         """The record of what has been accumulated."""
+        self._background.wait()
         ranked = {name: self._ranked(name) for name in LISTS}
         counts = np.bincount(self.images.classes[self.recorded],
                              minlength=len(self.images.class_names))  # fmt: skip
@@ -388,7 +418,7 @@ class _Run:
             return RankedList(values, images, positions.masked_fill(places[..., None] < 0, -1))
 
         by_class = {
-            what: {s: t[:, columns].T.cpu().contiguous() for s, t in tables.items()}
+            what: {s: t[:, columns].T.contiguous() for s, t in tables.items()}
             for what, tables in vars(self.by_class).items()
         }
         responses = {s: t[:, columns].clone() for s, t in self.responses.items()}
@@ -412,7 +442,7 @@ class _Run:
             "k": self.k,
             "skipped": sorted(self.skipped),
             "software": software(),
-        }
+        } | ({"faster": self.price} if self.price else {})
 
 
 def _need_like(found, own, name):

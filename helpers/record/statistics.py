@@ -42,6 +42,10 @@ class Responses:
         """A view of some images."""
         return Responses(*(getattr(self, name)[start:stop] for name in self.__annotations__))
 
+    def here(self) -> "Responses":
+        """The same in the processor's memory: a copy if they lie on another device."""
+        return Responses(*(t.cpu() for t in vars(self).values()))
+
 
 class ResponseReader:
     """Reduces each layer's maps, as they come, into the rows last given to `write_to`."""

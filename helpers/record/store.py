@@ -339,6 +339,7 @@ def _digest(metadata, tensors):
 def _identity(record):
     """What two records must share to be merged."""
     identity = {key: record.metadata.get(key) for key in ("network", "images", "k", "software")}
+    identity["arithmetic"] = record.metadata.get("faster", {}).get("ways")
     identity["image names"] = record.names
     identity["layers"] = record.layers
     identity["what is kept"] = [

@@ -16,21 +16,17 @@ class ClassTally:
     images has sums of 0, minima of inf and maxima of -inf.
     """
 
-    def __init__(self, classes: int, units: int, device):
+    def __init__(self, classes: int, units: int):
         shape = classes, units
-        self.sums = {s: torch.zeros(shape, dtype=torch.float64, device=device) for s in STATISTICS}
-        self.minima = {s: torch.full(shape, torch.inf, device=device) for s in STATISTICS}
-        self.maxima = {s: torch.full(shape, -torch.inf, device=device) for s in STATISTICS}
+        self.sums = {s: torch.zeros(shape, dtype=torch.float64) for s in STATISTICS}
+        self.minima = {s: torch.full(shape, torch.inf) for s in STATISTICS}
+        self.maxima = {s: torch.full(shape, -torch.inf) for s in STATISTICS}
 
     def add(self, rows, classes: np.ndarray) -> None:
-        """Take in a `Responses` of n images of the classes (n,)."""
+        """Take in a `Responses` of n images of the classes (n,); in one order, however many come at once."""
         for name in STATISTICS:
-            values = statistic(rows, name)
             own = self.sums[name], self.minima[name], self.maxima[name]
-            if values.device.type == "cpu":
-                _add(values.numpy(), classes, *(table.numpy() for table in own))
-            else:
-                add_by_class(values, classes, *own)
+            _add(statistic(rows, name).numpy(), classes, *(table.numpy() for table in own))
 
 
 def statistic(rows, name: str) -> torch.Tensor:
@@ -38,18 +34,9 @@ def statistic(rows, name: str) -> torch.Tensor:
     return rows.max.clamp(min=0) if name == "relu" else getattr(rows, name)
 
 
-def add_by_class(values, classes, sums, minima, maxima) -> None:
-    """Take responses (n, U) into tables (classes, U), with the tensor operations of any device."""
-    for c in np.unique(classes):
-        of_class = values[torch.from_numpy(np.flatnonzero(classes == c)).to(values.device)]
-        sums[c] += of_class.sum(0, dtype=torch.float64)
-        torch.minimum(minima[c], of_class.amin(0), out=minima[c])
-        torch.maximum(maxima[c], of_class.amax(0), out=maxima[c])
-
-
 @_compiled
 def _add(values, classes, sums, minima, maxima):
-    """What `add_by_class` does, image after image and so in one order however many come at once."""
+    """Take responses (n, U) into tables (classes, U), image after image."""
     before = np.empty(values.shape[1], values.dtype)
     for i in range(len(values)):
         c = classes[i]

@@ -1,4 +1,4 @@
-"""Share rows out between threads: for compiled functions that run without Python's lock."""
+"""Threads for compiled functions, which run without Python's lock: rows shared out, jobs left to them."""
 
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,26 @@ def by_rows(call, rows: int, most: int | None = None) -> None:
     ends = np.linspace(0, rows, threads + 1).astype(int).tolist()
     parts = [slice(*two) for two in zip(ends[:-1], ends[1:], strict=True)]
     (in_own_threads if _openmp() is None else in_pytorch_threads)(call, parts)
+
+
+class Background:
+    """Jobs in a thread of their own, one after the other, while the caller goes on.
+
+    An error in a job comes to the caller with the next, or when it waits.
+    """
+
+    def __init__(self):
+        self._thread, self._job = ThreadPoolExecutor(1), None
+
+    def run(self, job, *arguments) -> None:
+        """Start a job as soon as the one before has ended."""
+        self.wait()
+        self._job = self._thread.submit(job, *arguments)
+
+    def wait(self) -> None:
+        """Return when all jobs have ended."""
+        if self._job is not None:
+            self._job.result()
 
 
 def in_pytorch_threads(call, parts) -> None:

@@ -55,43 +55,6 @@ def unpack(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return bits.view(torch.float32), LOW - (keys & LOW)
 
 
-def largest_keys(units: int, k: int, payload: torch.dtype | None, device):
-    """An empty list of each unit's k largest keys: compiled on the processor, else of tensor operations."""
-    if torch.device(device).type == "cpu":
-        return Shortlists(units, k, payload)
-    return LargestKeys(units, k, payload, device)
-
-
-class LargestKeys:
-    """What `Shortlists` does, with the tensor operations of any device."""
-
-    def __init__(self, units: int, k: int, payload: torch.dtype | None, device="cpu"):
-        self._k = k
-        self._keys = torch.empty(units, 0, dtype=torch.int64, device=device)
-        self._payload = None
-        if payload is not None:
-            self._payload = torch.empty(units, 0, dtype=payload, device=device)
-
-    def add(self, values, images, payload=None) -> None:
-        """Offer new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
-        keys = torch.cat([self._keys, pack(values.T.contiguous(), images)], 1)
-        chosen = keys.topk(min(self._k, keys.shape[1]), dim=1, sorted=False).indices
-        self._keys = keys.gather(1, chosen)
-        if self._payload is not None:
-            self._payload = torch.cat([self._payload, payload.T], 1).gather(1, chosen)
-
-    def held(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(keys (U, m), payload (U, m) or None), largest first; m is k, or less before k images came."""
-        keys, order = self._keys.cpu().sort(dim=1, descending=True)
-        return keys, None if self._payload is None else self._payload.cpu().gather(1, order)
-
-    def load(self, keys: torch.Tensor, payload: torch.Tensor | None) -> None:
-        """Go on from what `held` gave."""
-        self._keys = keys.to(self._keys.device)
-        if payload is not None:
-            self._payload = payload.to(self._payload.device)
-
-
 class RankedAccumulator:
     """Keeps each unit's k largest values with their images and, if wanted, a payload.
 
@@ -99,15 +62,15 @@ class RankedAccumulator:
     map, or the signed mean of which the value is only the closeness to zero.
     """
 
-    def __init__(self, units: int, k: int, payload: torch.dtype | None = None, device="cpu"):
-        self.k, self._largest = k, largest_keys(units, k, payload, device)
+    def __init__(self, units: int, k: int, payload: torch.dtype | None = None):
+        self.k, self._largest = k, Shortlists(units, k, payload)
 
     def add(self, values, images, payload=None) -> None:
         """Take in new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
         self._largest.add(values, images, payload)
 
     def sorted(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """(values (U, k), images (U, k), payload (U, k) or None), largest first, on the CPU.
+        """(values (U, k), images (U, k), payload (U, k) or None), largest first.
 
         Columns that no image has filled hold nan and image -1, payload -1.
         """

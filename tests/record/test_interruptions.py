@@ -5,15 +5,17 @@ import multiprocessing
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
+from functools import partial
 
 import nbformat
 import pytest
 from PIL import Image
 
 from helpers.errors import SelectivityError
-from helpers.record import FolderImages, ImageSet, record
+from helpers.record import FolderImages, ImageSet, interruptions, record
 from helpers.record import recorder as recorder_module
 from helpers.record.interruptions import Interrupted, StopRequests
 from helpers.record.recorder import CHECKPOINT_FORMAT
@@ -93,6 +95,24 @@ def test_a_second_request_ends_at_once_and_an_echo_does_not(monkeypatch):
         assert stop.status == 130
         monkeypatch.setattr(stop, "_asked", stop._asked - 10)
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_what_was_ended_at_once_is_no_record(picture_folder, monkeypatch):
+    """Typed in a notebook's cell, an ordinary request gives the images so far; not all lists hold these."""
+    monkeypatch.setattr(interruptions, "IMPATIENT", -1.0)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    for times, kept in ((1, 24), (2, None)):
+        stop = [signal.SIGINT] * times
+        images = Disturbed(picture_folder, 20, lambda s=stop: [signal.raise_signal(n) for n in s])
+        cell = {"__name__": "__main__", "go": partial(record, network("in-place"), images, K,
+                batch_size=6, progress=False, workers=0)}  # fmt: skip
+        if kept:
+            with pytest.warns(UserWarning, match="those images only"):
+                exec("found = go()", cell)
+            assert cell["found"].recorded.sum() == kept
+        else:
+            with pytest.raises(Interrupted, match="at once"):
+                exec("found = go()", cell)
 
 
 def test_handlers_of_others_and_other_threads_are_left_alone():

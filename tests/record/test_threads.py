@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.record.threads import _openmp, by_rows, in_own_threads, in_pytorch_threads
+from helpers.record.threads import Background, _openmp, by_rows, in_own_threads, in_pytorch_threads
 
 WAYS = [
     in_own_threads,
@@ -52,3 +52,26 @@ def test_linux_has_pytorchs_own_threads():
     import sys
 
     assert sys.platform != "linux" or _openmp() is not None
+
+
+def test_jobs_run_behind_the_caller_in_order_and_errors_come_back():
+    background, go_on, done = Background(), threading.Event(), []
+
+    def job(number):
+        assert go_on.wait(60)
+        done.append(number)
+
+    background.run(job, 1)
+    assert not done  # the caller goes on
+    go_on.set()
+    background.run(job, 2)
+    assert done[0] == 1
+    background.wait()
+    assert done == [1, 2]
+    background.run(lambda: 1 / 0)
+    for _ in range(2):  # what follows an error is not taken for whole
+        with pytest.raises(ZeroDivisionError):
+            background.wait()
+    with pytest.raises(ZeroDivisionError):
+        background.run(job, 3)
+    assert done == [1, 2]

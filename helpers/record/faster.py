@@ -1,0 +1,147 @@
+"""Faster doubles of a network, at the price of slightly other responses; and that price, measured.
+
+    double = quickened(network, ("fold", "bf16"), device)
+    with double.computing():
+        double.module(batch)
+
+fold  A batch norm that takes the output of a convolution or linear layer directly is worked into that
+      layer's weights. The responses are the same but for rounding.
+bf16  Convolutions and linear layers compute in bfloat16, whose numbers have 8 significant bits, and the
+      maps between them take half the memory.
+"""
+
+import contextlib
+import copy
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.parametrize import is_parametrized
+
+from helpers.errors import SelectivityError
+from helpers.record.statistics import ResponseReader, Responses
+from helpers.record.taps import listening
+
+WAYS = "fold", "bf16"
+_CONVOLUTIONS = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
+)  # fmt: skip
+_ROUNDING = 1e-3  # standard deviations by which folding may move a response
+
+
+def check_ways(ways) -> tuple[str, ...]:
+    """The ways asked for, each once and in the order of `WAYS`; SelectivityError if there is no such."""
+    for way in ways:
+        if way not in WAYS:
+            raise SelectivityError(
+                f"no way to be faster is called {way!r}; there are {', '.join(WAYS)}"
+            )
+    return tuple(way for way in WAYS if way in ways)
+
+
+@dataclass
+class Double:
+    """A module that stands for a network's own, and the context in which it computes."""
+
+    module: nn.Module
+    computing: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+
+
+def quickened(network, ways, device) -> Double:
+    """The network's faster double on a device; without ways its own module, where it is."""
+    if not ways:
+        return Double(network.module)
+    double = copy.deepcopy(network.module)
+    if "fold" in ways:
+        fold_norms(double, network.taps)
+    if "bf16" not in ways:
+        return Double(_placed(double, device))
+    for child in double.modules():
+        if _is_plain(child):
+            child.to(torch.bfloat16)  # once, not in every pass
+    kind = torch.device(device).type
+    return Double(_placed(double, device), lambda: torch.autocast(kind, torch.bfloat16))
+
+
+def _placed(module, device):
+    return module.to(device, memory_format=torch.channels_last).eval()
+
+
+def fold_norms(module: nn.Module, taps) -> list[str]:
+    """Work batch norms into the layers before them, in place; returns the layers.
+
+    taps: as `find_taps` found them, which tell what norm belongs to what layer. Layers whose weights are
+    made anew in each pass (weight norm, standardised weights) stay as they are.
+    """
+    folded = []
+    for layer, tap in taps.items():
+        place = tap.module.removesuffix(".act") if tap.side == "input" else tap.module
+        before, norm = module.get_submodule(layer), module.get_submodule(place)
+        if place == layer or not _is_plain(before):
+            continue
+        before.weight, before.bias = fuse_conv_bn_weights(
+            before.weight, before.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
+            norm.bias, transpose=getattr(before, "transposed", False),
+        )  # fmt: skip
+        kept = [(name, child) for name, child in norm.named_children() if name in ("drop", "act")]
+        parent, _, name = place.rpartition(".")
+        setattr(module.get_submodule(parent), name, nn.Sequential(OrderedDict(kept)))
+        folded.append(layer)
+    return folded
+
+
+def _is_plain(child):
+    """Whether a module is a convolution or linear layer that computes with its weights as they are."""
+    plain = type(child) in (*_CONVOLUTIONS, nn.Linear)
+    return plain and not is_parametrized(child) and not child._forward_pre_hooks
+
+
+@torch.inference_mode()
+def drift(network, double, geometry, batch) -> dict[str, float]:
+    """By how much a double's responses differ at most, in the standard deviations of each layer's responses.
+
+    batch (n, 3, H, W), on the processor. Largest, smallest and mean responses count, of all units of
+    `geometry`; the deviation is of all n x U responses of the kind. A layer whose responses do not vary has
+    0 where the double's are the same, else inf.
+    """
+    own = _responses(network.module, network.taps, geometry, batch)
+    with double.computing():
+        other = _responses(double.module, network.taps, geometry, batch)
+    moved, start = {}, 0
+    for layer, g in geometry.items():
+        columns, start = slice(start, start + g.units), start + g.units
+        moved[layer] = max(
+            _apart(a[:, columns].double(), b[:, columns].double())
+            for a, b in zip(own, other, strict=True)
+        )
+    return moved
+
+
+def _responses(module, taps, geometry, batch):
+    """Largest, smallest and mean responses of a module to a batch, (n, U) each."""
+    device = next(module.parameters()).device
+    units = sum(g.units for g in geometry.values())
+    rows, reader = Responses.empty(len(batch), units, device), ResponseReader(geometry)
+    reader.write_to(rows)
+    with listening(module, {layer: taps[layer] for layer in geometry}, reader.read):
+        module(batch.to(device).contiguous(memory_format=torch.channels_last))
+    return [values.cpu() for values in (rows.max, rows.min, rows.mean)]
+
+
+def _apart(own, other):
+    """The largest difference in standard deviations of `own`."""
+    most, spread = (own - other).abs().max().item(), own.std(correction=0).item()
+    return most / spread if spread > 0 else float("inf") if most else 0.0
+
+
+def refuse_more_than_rounding(network, moved) -> None:
+    """Folding alone must not change what a network computes; SelectivityError where it does."""
+    layer = max(moved, key=moved.get)
+    if not moved[layer] <= _ROUNDING:
+        raise SelectivityError(
+            f"{network.name}: its batch norms cannot be folded, it would move responses of {layer} by "
+            f"{moved[layer]:.2g} standard deviations: record without `fold`"
+        )

@@ -70,7 +70,13 @@ def _parser():
         help="images kept per list (default: 400, a tenth of all if more, at most 1,000)",
     )
     p.add_argument("--layers", default="*", metavar="GLOB", help="layers to record (default: all)")
-    p.add_argument("--batch-size", type=_positive, default=32, metavar="N")
+    p.add_argument(
+        "--batch-size",
+        type=_positive_or_auto,
+        default=32,
+        metavar="N",
+        help="images at once, or auto: as many as make it fastest (default: 32)",
+    )
     p.add_argument("--device", default="auto", help="auto, cpu, cuda (default: auto)")
     p.add_argument(
         "--faster",
@@ -163,6 +169,10 @@ def _positive(text):
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return number
+
+
+def _positive_or_auto(text):
+    return text if text == "auto" else _positive(text)
 
 
 def _number_or_all(text):

@@ -76,14 +76,15 @@ def record_distributed(
 
     The arguments are those of `record`, equal in all processes. out: rank 0 saves the record there before
     any checkpoint is removed. Several GPUs are used in turn. The bar is of rank 0's part. Too many
-    unreadable images are judged over all images. Works in a process that was started alone, too.
+    unreadable images are judged over all images. Works in a process that was started alone, too. With a
+    batch size of "auto" each process finds its own, and rounding may differ from one process's.
     """
     rank, size = (dist.get_rank(), dist.get_world_size()) if join_group() else (0, 1)
     if checkpoint is not None:
         checkpoint = _own_checkpoint(Path(checkpoint), rank, size)
         if size > 1:  # rank 0 may have refused to start
             _together(dist.barrier)
-    mine = shard(len(images), batch_size, rank, size)
+    mine = shard(len(images), 1 if batch_size == "auto" else batch_size, rank, size)
     part = None
     if len(mine) or rank == 0:  # rank 0 says what is wrong with an empty set
         part = record(

@@ -59,7 +59,7 @@ class ForwardPass:
                 done += images
                 continue
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
             # Only here, after `error` and what it holds have gone, is there memory to set free.
             self._halve(images)
@@ -79,7 +79,7 @@ class ForwardPass:
         )
 
 
-def _out_of_memory(error) -> bool:
+def out_of_memory(error) -> bool:
     """Whether an error says so; the processor's allocator has no class of errors of its own."""
     known = torch.cuda.OutOfMemoryError, MemoryError
     return isinstance(error, known) or "can't allocate memory" in str(error)

@@ -20,6 +20,7 @@ import torch
 from tqdm.auto import tqdm
 
 from helpers.errors import SelectivityError
+from helpers.record.batch_size import images_at_once
 from helpers.record.faster import check_ways, drift, quickened, refuse_more_than_rounding
 from helpers.record.images import batches
 from helpers.record.interruptions import (
@@ -98,7 +99,7 @@ def record(
     k: int | None = None,
     *,
     layers="*",
-    batch_size: int = 32,
+    batch_size: int | str = 32,
     device: str = "auto",
     responses=(),
     faster=(),
@@ -112,15 +113,15 @@ def record(
     """Record what a network's units do on a set of images.
 
     network: a `Network`; images: an `ImageSet`. k: list length (`default_k`). layers: a glob or a
-    list of names. responses: statistics of which every single response is kept, (N, U) each: for
-    small sets only. faster: "fold", "bf16" or both, other arithmetic by which responses move (see the
-    module `faster`); `metadata["faster"]` says by how much, on the first images. indices: record only these
-    images of the list (a shard, to `merge` later). checkpoint: a file written every `checkpoint_seconds`;
-    if it exists the run continues from it and ends with the same record; it is removed at the end, or with
-    keep_checkpoint left there, of the whole run, until the caller has the record in safety. Unreadable
-    images are skipped and named in `metadata["skipped"]`; more than 1 % of the set is a SelectivityError,
-    and so is a nan response. Where memory does not hold a batch, half of it is tried, and so on; a warning
-    says so.
+    list of names. batch_size: images at once, or "auto" for as many as make it fastest. responses:
+    statistics of which every single response is kept, (N, U) each: for small sets only. faster: "fold",
+    "bf16" or both, other arithmetic by which responses move (see the module `faster`);
+    `metadata["faster"]` says by how much, on the first images. indices: record only these images of the
+    list (a shard, to `merge` later). checkpoint: a file written every `checkpoint_seconds`; if it exists the
+    run continues from it and ends with the same record; it is removed at the end, or with keep_checkpoint
+    left there, of the whole run, until the caller has the record in safety. Unreadable images are skipped
+    and named in `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan
+    response. Where memory does not hold a batch, half of it is tried, and so on; a warning says so.
 
     Ctrl-C and SIGTERM end the run after the batch at hand, write the checkpoint and raise
     `Interrupted`, a KeyboardInterrupt. Only where this call was typed in a notebook's cell, Ctrl-C gives
@@ -140,6 +141,7 @@ def record(
     with moved(network.module, device):
         geometry = trace_layers(network, names)
         double = quickened(network, ways, device)
+        batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
         price = _price(network, images, double, ways, geometry) if ways else None
         run = _Run(
             network, images, geometry, k, device, tuple(responses), batch_size, double, price

@@ -1,0 +1,70 @@
+"""The batch size at which a network runs fastest, on modules whose speed or memory is known."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.errors import SelectivityError
+from helpers.record import WorldImages, load_network, record
+from helpers.record.batch_size import images_at_once
+from helpers.record.faster import Double
+
+SIZE = (8, 8)
+
+
+class Planted(nn.Module):
+    """Takes as long for up to 64 images as for one, and no more than `room` at once."""
+
+    def __init__(self, room=10**6, says="can't allocate memory: you tried to allocate 1 bytes"):
+        super().__init__()
+        self.room, self.says = room, says
+
+    def forward(self, images):
+        if len(images) > self.room:
+            raise RuntimeError(self.says)
+        time.sleep(0.02 * max(1, len(images) / 64))
+        return images
+
+
+def found(module, most=10**6, batch_size="auto"):
+    return images_at_once(batch_size, Double(module), SIZE, "cpu", most)
+
+
+def test_sizes_are_doubled_until_that_no_longer_pays():
+    assert found(Planted()) == 64
+
+
+@pytest.mark.parametrize(("room", "size"), [(40, 32), (8, 8), (3, 8)])
+def test_or_until_memory_runs_out(room, size):
+    assert found(Planted(room)) == size  # even 8 may be too many: the recorder halves them
+
+
+@pytest.mark.parametrize(("most", "size"), [(1, 1), (7, 7), (20, 16)])
+def test_never_more_than_there_are(most, size):
+    assert found(Planted(), most) == size
+
+
+def test_other_errors_are_the_callers():
+    with pytest.raises(RuntimeError, match="shapes"):
+        found(Planted(20, "shapes do not fit"))
+
+
+@pytest.mark.parametrize("wrong", [0, -3, 2.5, "many", None])
+def test_a_number_stays_and_what_is_none_is_one_line(wrong):
+    assert found(Planted(), batch_size=5) == 5
+    with pytest.raises(
+        SelectivityError, match="batch_size is .*; give a positive number, or 'auto'"
+    ):
+        found(Planted(), batch_size=wrong)
+
+
+def test_a_record_with_it_is_the_record():
+    network, images = load_network("worldnet-fine"), WorldImages("probe").subset(range(0, 1500, 30))
+    own, auto = (record(network, images, 5, batch_size=b, progress=False) for b in (32, "auto"))
+    for layer in own.layers:
+        torch.testing.assert_close(own[layer].top.values, auto[layer].top.values)
+        torch.testing.assert_close(
+            own[layer].sums["mean"], auto[layer].sums["mean"], rtol=1e-4, atol=1e-3
+        )

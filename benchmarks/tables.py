@@ -2,6 +2,7 @@
 
 python -m benchmarks | tee benchmarks/results/record.jsonl
 python -m benchmarks.peers | tee benchmarks/results/peers.jsonl
+python -m benchmarks.faster | tee benchmarks/results/faster.jsonl
 python -m benchmarks.tables
 """
 
@@ -13,6 +14,7 @@ BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 TITLES = {
     "speed": "With and without the record: the recorder's own lists, as long as they are by default",
     "memory": "Peak memory of a fresh process",
+    "faster": "Recording with other arithmetic than the network's own",
     "peers": "Against other ways to find the strongest images",
     "memory of peers": "Peak memory of a fresh process in which one side sees so many images",
 }

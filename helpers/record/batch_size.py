@@ -5,7 +5,7 @@ import time
 import torch
 
 from helpers.errors import SelectivityError
-from helpers.record.memory import kept_memory, out_of_memory
+from helpers.record.memory import out_of_memory
 
 SMALLEST, LARGEST = 8, 1024
 WORTH = 1.05  # by which twice as many images must be faster to be worth their memory
@@ -25,12 +25,11 @@ def images_at_once(batch_size, double, input_size, device, most: int) -> int:
             )
         return batch_size
     best, speed, size = min(SMALLEST, most), 0.0, SMALLEST
-    with kept_memory():
-        while size <= min(LARGEST, most):
-            found = _speed(double, (size, 3, *input_size), device)
-            if found is None or found < WORTH * speed:
-                break
-            best, speed, size = size, found, 2 * size
+    while size <= min(LARGEST, most):
+        found = _speed(double, (size, 3, *input_size), device)
+        if found is None or found < WORTH * speed:
+            break
+        best, speed, size = size, found, 2 * size
     return best
 
 

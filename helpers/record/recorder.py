@@ -138,7 +138,7 @@ def record(
     device, ways = usable_device(device), check_ways(faster)
     k = min(k or default_k(len(images)), len(images))
 
-    with moved(network.module, device):
+    with kept_memory(), moved(network.module, device):
         geometry = trace_layers(network, names)
         double = quickened(network, ways, device)
         batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
@@ -154,11 +154,12 @@ def record(
             if not (by_hand and interrupted.between_batches):
                 raise
             return run.part(str(interrupted), len(indices))
+        result = run.finish()
     if checkpoint is not None and keep_checkpoint:
         run.save(checkpoint, len(indices))
     elif checkpoint is not None:
         Path(checkpoint).unlink(missing_ok=True)
-    return run.finish()
+    return result
 
 
 def _price(network, images, double, ways, geometry):
@@ -183,7 +184,7 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
     taps = {layer: network.taps[layer] for layer in run.geometry}
     with (
         listening(run.double.module, taps, reader.read), torch.inference_mode(), run.double.computing(),
-        kept_memory(), bar, StopRequests() as stop, lost_workers(checkpoint),
+        bar, StopRequests() as stop, lost_workers(checkpoint),
     ):  # fmt: skip
         for numbers, batch, unreadable in stream:
             run.skip(unreadable, len(images))

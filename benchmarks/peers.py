@@ -196,7 +196,7 @@ def exact(found, wanted):
 def measure(name, n, k, rounds):
     """JSON lines of one network."""
     network = opened(name)
-    images = Noise(n, network.input_size, different=n if max(network.input_size) <= 64 else 64)
+    images = Noise(n, network.input_size, different=n)  # repeated ones would tie
     batch_size = 128 if max(network.input_size) <= 64 else 32
     names = [*SIDES, "record"]
     warm = Noise(batch_size, network.input_size)

@@ -43,10 +43,11 @@ def check_metadata(metadata: dict, names, classes, recorded) -> None:
     _need(isinstance(skipped, list) and all(_is_pair(one) for one in skipped), "skipped images")
     cut = metadata.get("interrupted", {"images": 0, "of": 0})
     _need(_are_numbers([cut["images"], cut["of"]], least=0), "interruption")
-    faster = metadata.get("faster", {"ways": [], "drift": {}})
-    _need(_are_names(faster["ways"]) and all(isinstance(d, float) for d in faster["drift"].values()),
-          "arithmetic")  # fmt: skip
     layers = metadata["layers"]
+    faster = metadata.get("faster", {"ways": ["fold"], "drift": dict.fromkeys(layers, 0.0)})
+    _need(faster["ways"] and _are_names(faster["ways"]), "arithmetic")
+    _need(faster["drift"].keys() == layers.keys(), "layers of other arithmetic")
+    _need(all(isinstance(moved, float) for moved in faster["drift"].values()), "drift")
     order = metadata.get("layer_order", list(layers))
     _need(_are_names(order) and sorted(order) == sorted(layers), "order of the layers")
     for geometry in layers.values():

@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 
 from helpers.errors import SelectivityError
+from helpers.record.batch_size import check_batch_size
 from helpers.record.interruptions import Interrupted, StopRequests
 from helpers.record.recorder import record, refuse_unreadable
 from helpers.record.store import Record
@@ -80,6 +81,7 @@ def record_distributed(
     batch size of "auto" each process finds its own, and rounding may differ from one process's.
     """
     rank, size = (dist.get_rank(), dist.get_world_size()) if join_group() else (0, 1)
+    batch_size = check_batch_size(batch_size)
     if checkpoint is not None:
         checkpoint = _own_checkpoint(Path(checkpoint), rank, size)
         if size > 1:  # rank 0 may have refused to start

@@ -15,6 +15,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 
 import torch
 from torch import nn
@@ -22,6 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.errors import SelectivityError
+from helpers.record.memory import ForwardPass
 from helpers.record.statistics import ResponseReader, Responses
 from helpers.record.taps import listening
 
@@ -29,11 +31,14 @@ WAYS = "fold", "bf16"
 _CONVOLUTIONS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 )  # fmt: skip
-_ROUNDING = 1e-3  # standard deviations by which folding may move a response
+_ROUNDING = (
+    0.02  # standard deviations by which folding may move a response: more than GPUs' TF32 rounds
+)
 
 
 def check_ways(ways) -> tuple[str, ...]:
     """The ways asked for, each once and in the order of `WAYS`; SelectivityError if there is no such."""
+    ways = [ways] if isinstance(ways, str) else list(ways)
     for way in ways:
         if way not in WAYS:
             raise SelectivityError(
@@ -73,14 +78,19 @@ def _placed(module, device):
 def fold_norms(module: nn.Module, taps) -> list[str]:
     """Work batch norms into the layers before them, in place; returns the layers.
 
-    taps: as `find_taps` found them, which tell what norm belongs to what layer. Layers whose weights are
-    made anew in each pass (weight norm, standardised weights) stay as they are.
+    taps: as `find_taps` found them, which tell what norm belongs to what layer. A layer stays as it is if
+    its weights are made anew in each pass (weight norm, standardised weights), if the norm serves another
+    layer too, if the norm is over tokens, and if the layer is a transposed convolution in groups.
     """
+    places = {layer: _place_of_norm(tap) for layer, tap in taps.items()}
     folded = []
-    for layer, tap in taps.items():
-        place = tap.module.removesuffix(".act") if tap.side == "input" else tap.module
+    for layer, place in places.items():
         before, norm = module.get_submodule(layer), module.get_submodule(place)
-        if place == layer or not _is_plain(before):
+        own = place != layer and list(places.values()).count(place) == 1
+        over_tokens = isinstance(before, nn.Linear) and len(taps[layer].shape) > 1
+        if not own or over_tokens or not _is_plain(before):
+            continue
+        if getattr(before, "transposed", False) and before.groups > 1:
             continue
         before.weight, before.bias = fuse_conv_bn_weights(
             before.weight, before.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight,
@@ -91,6 +101,11 @@ def fold_norms(module: nn.Module, taps) -> list[str]:
         setattr(module.get_submodule(parent), name, nn.Sequential(OrderedDict(kept)))
         folded.append(layer)
     return folded
+
+
+def _place_of_norm(tap):
+    """The name of the module whose output, or in timm's fused norms whose activation, a tap is at."""
+    return tap.module.removesuffix(".act") if tap.side == "input" else tap.module
 
 
 def _is_plain(child):
@@ -105,18 +120,18 @@ def drift(network, double, geometry, batch) -> dict[str, float]:
 
     batch (n, 3, H, W), on the processor. Largest, smallest and mean responses count, of all units of
     `geometry`; the deviation is of all n x U responses of the kind. A layer whose responses do not vary has
-    0 where the double's are the same, else inf.
+    0 where the double's are the same, else inf; one with nan in the network's own responses has nan.
     """
     own = _responses(network.module, network.taps, geometry, batch)
     with double.computing():
         other = _responses(double.module, network.taps, geometry, batch)
     moved, start = {}, 0
     for layer, g in geometry.items():
-        columns, start = slice(start, start + g.units), start + g.units
-        moved[layer] = max(
-            _apart(a[:, columns].double(), b[:, columns].double())
-            for a, b in zip(own, other, strict=True)
-        )
+        parts = [(a[:, start : start + g.units].double(), b[:, start : start + g.units].double())
+                 for a, b in zip(own, other, strict=True)]  # fmt: skip
+        # A nan anywhere on a map is in its mean, the last of the three.
+        moved[layer] = nan if parts[-1][0].isnan().any() else max(_apart(a, b) for a, b in parts)
+        start += g.units
     return moved
 
 
@@ -125,9 +140,9 @@ def _responses(module, taps, geometry, batch):
     device = next(module.parameters()).device
     units = sum(g.units for g in geometry.values())
     rows, reader = Responses.empty(len(batch), units, device), ResponseReader(geometry)
-    reader.write_to(rows)
+    batch = batch.to(device).contiguous(memory_format=torch.channels_last)
     with listening(module, {layer: taps[layer] for layer in geometry}, reader.read):
-        module(batch.to(device).contiguous(memory_format=torch.channels_last))
+        ForwardPass(module, reader)(batch, rows)
     return [values.cpu() for values in (rows.max, rows.min, rows.mean)]
 
 
@@ -138,9 +153,13 @@ def _apart(own, other):
 
 
 def refuse_more_than_rounding(network, moved) -> None:
-    """Folding alone must not change what a network computes; SelectivityError where it does."""
-    layer = max(moved, key=moved.get)
-    if not moved[layer] <= _ROUNDING:
+    """Folding alone must not change what a network computes; SelectivityError where it does.
+
+    A network's own nan is left to the recording, which says on what image.
+    """
+    moved = {layer: most for layer, most in moved.items() if most == most}
+    layer = max(moved, key=moved.get, default=None)
+    if layer is not None and moved[layer] > _ROUNDING:
         raise SelectivityError(
             f"{network.name}: its batch norms cannot be folded, it would move responses of {layer} by "
             f"{moved[layer]:.2g} standard deviations: record without `fold`"

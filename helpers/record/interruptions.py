@@ -94,9 +94,8 @@ def _death_reported():
     try:
         yield
     except (ConnectionError, EOFError):
-        time.sleep(
-            DYING
-        )  # the report is an error raised by a signal's handler: here, at the latest
+        # The report is an error that a signal's handler raises: in this sleep, at the latest.
+        time.sleep(DYING)
         raise
 
 

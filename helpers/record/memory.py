@@ -11,6 +11,7 @@ import torch
 from helpers.errors import SelectivityError
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # as malloc.h numbers them
+_SAYS = "can't allocate memory", "out of memory", "std::bad_alloc", "STATUS_ALLOC_FAILED"
 _LARGEST_THRESHOLD = 2**25  # up to which glibc lets its own threshold for single mappings grow
 
 
@@ -75,11 +76,11 @@ class ForwardPass:
         self._most = images // 2
         warnings.warn(
             f"not enough memory for {images} images at once; going on with {self._most}",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
 def out_of_memory(error) -> bool:
-    """Whether an error says so; the processor's allocator has no class of errors of its own."""
+    """Whether an error says so; allocators and libraries other than CUDA's have no class of their own."""
     known = torch.cuda.OutOfMemoryError, MemoryError
-    return isinstance(error, known) or "can't allocate memory" in str(error)
+    return isinstance(error, known) or any(text in str(error) for text in _SAYS)

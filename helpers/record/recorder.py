@@ -51,7 +51,7 @@ from helpers.record.weights import first_line
 
 CHUNK = 32, 512  # images between two merges into the lists, at least and at most
 BUFFERED = 2**22  # responses of one statistic that may wait for a merge between these bounds
-CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 2"
+CHECKPOINT_FORMAT = "neuron-selectivity checkpoint 3"
 ALLOWED_UNREADABLE = 0.01
 MEASURED = 32  # images on which other arithmetic is compared with the network's own
 
@@ -142,7 +142,7 @@ def record(
         geometry = trace_layers(network, names)
         double = quickened(network, ways, device)
         batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
-        price = _price(network, images, double, ways, geometry) if ways else None
+        price = _price(network, images, double, ways, geometry, device) if ways else None
         run = _Run(
             network, images, geometry, k, device, tuple(responses), batch_size, double, price
         )
@@ -162,14 +162,16 @@ def record(
     return result
 
 
-def _price(network, images, double, ways, geometry):
+def _price(network, images, double, ways, geometry, device):
     """What other arithmetic costs, on the first images that can be read: the same for every part of a run."""
     first = batches(images, network.preprocess, range(len(images)), MEASURED, workers=0)
     batch = next((batch for _, batch, _ in first if len(batch)), None)
-    moved = {} if batch is None else drift(network, double, geometry, batch)
-    if moved and ways == ("fold",):
-        refuse_more_than_rounding(network, moved)
-    return {"ways": list(ways), "drift": moved}
+    if batch is None:
+        return {"ways": list(ways), "drift": dict.fromkeys(geometry, 0.0)}
+    if "fold" in ways:
+        folded = double if ways == ("fold",) else quickened(network, ("fold",), device)
+        refuse_more_than_rounding(network, drift(network, folded, geometry, batch))
+    return {"ways": list(ways), "drift": drift(network, double, geometry, batch)}
 
 
 def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
@@ -309,20 +311,15 @@ class _Run:
 
     def save(self, path, done) -> None:
         """Write a checkpoint after `done` images of the run's list."""
+        self.flush()
         self._background.wait()
         lists = {
             f"{name}/{key}": tensor
             for name, accumulator in self.lists.items()
             for key, tensor in accumulator.state().items()
         }
-        tensors = self._tensors()
-        # Rows that wait for a merge: merged now, the sums would be added in another order.
-        waiting = vars(self.buffer.rows(0, self.filled).here())
-        tensors |= {f"waiting.{name}": rows for name, rows in waiting.items()}
-        numbers = np.concatenate([np.empty(0, dtype=np.int64), *self.numbers])
-        tensors["waiting.numbers"] = torch.from_numpy(numbers)
         metadata = {"format": CHECKPOINT_FORMAT, "done": done, "skipped": self.skipped}
-        write_tensors(path, tensors | lists, metadata | {"run": self.run_id})
+        write_tensors(path, self._tensors() | lists, metadata | {"run": self.run_id})
 
     def resume(self, path, indices) -> int:
         """Continue from a checkpoint if there is one; returns how many images it holds."""
@@ -360,18 +357,11 @@ class _Run:
             if not (keys[:, 1:] < keys[:, :-1]).all():
                 raise ValueError(f"{name}: not in order")
             accumulator.load(state)
-        numbers = tensors["waiting.numbers"]
-        _need_like(numbers, torch.empty(len(numbers), dtype=torch.int64), "waiting.numbers")
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(self.images):
-            raise ValueError("waiting.numbers: an image that is not there")
-        waiting = vars(self.buffer.rows(0, len(numbers)))
-        held = self._tensors() | {f"waiting.{name}": rows for name, rows in waiting.items()}
-        for name, tensor in held.items():
+        for name, tensor in self._tensors().items():
             _need_like(tensors[name], tensor, name)
             tensor.copy_(tensors[name])
-        self.took(numbers)
         self.skipped = [[str(name), str(why)] for name, why in metadata["skipped"]]
-        done = int(self.recorded.sum()) + len(numbers) + len(self.skipped)
+        done = int(self.recorded.sum()) + len(self.skipped)
         if not done == metadata["done"] <= total:
             raise ValueError(f"it holds {done} images, not {metadata['done']}")
         return done

@@ -2,9 +2,9 @@
 
 A unit's list has room for more than it must keep. A key above its floor is written behind the others; when
 the list is full the lowest are let go, and the floor rises. How many stay need not be exact as long as it is
-k or more, so a floor between two keys will do, and halving finds one in a few counts of the list, which
-take four keys at a time. The more images have been seen, the fewer pass the floor: over a million images
-most units' responses cost one comparison.
+k or more, so a floor between two keys will do, and halving finds one in some counts of the list, 63 at
+most, which take four keys at a time. The more images have been seen, the fewer pass the floor: over a
+million images most units' responses cost one comparison.
 """
 
 import numpy as np

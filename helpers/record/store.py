@@ -198,7 +198,11 @@ class Record:
     def keep_layers(self, layers) -> "Record":
         """The same record with fewer layers."""
         kept = {name: self[name] for name in layers}
-        return Record(self.metadata, kept, self.names, self.classes, self.recorded)
+        metadata = dict(self.metadata)
+        if "faster" in metadata:
+            drift = {name: metadata["faster"]["drift"][name] for name in kept}
+            metadata["faster"] = {**metadata["faster"], "drift": drift}
+        return Record(metadata, kept, self.names, self.classes, self.recorded)
 
     def _class_number(self, wanted) -> int:
         if isinstance(wanted, str):

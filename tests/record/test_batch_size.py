@@ -2,12 +2,13 @@
 
 import time
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from helpers.errors import SelectivityError
-from helpers.record import WorldImages, load_network, record
+from helpers.record import WorldImages, batch_size, load_network, record
 from helpers.record.batch_size import images_at_once
 from helpers.record.faster import Double
 
@@ -15,7 +16,7 @@ SIZE = (8, 8)
 
 
 class Planted(nn.Module):
-    """Takes as long for up to 64 images as for one, and no more than `room` at once."""
+    """Takes as long for few images as for many, but no more than `room` at once."""
 
     def __init__(self, room=10**6, says="can't allocate memory: you tried to allocate 1 bytes"):
         super().__init__()
@@ -24,16 +25,22 @@ class Planted(nn.Module):
     def forward(self, images):
         if len(images) > self.room:
             raise RuntimeError(self.says)
-        time.sleep(0.02 * max(1, len(images) / 64))
+        time.sleep(0.01)
         return images
 
 
-def found(module, most=10**6, batch_size="auto"):
-    return images_at_once(batch_size, Double(module), SIZE, "cpu", most)
+def found(module, most=10**6, asked="auto", size=SIZE):
+    return images_at_once(asked, Double(module), size, "cpu", most)
 
 
-def test_sizes_are_doubled_until_that_no_longer_pays():
-    assert found(Planted()) == 64
+def test_sizes_are_doubled_until_that_no_longer_pays(monkeypatch):
+    planted = {8: 100.0, 16: 190.0, 32: 210.0, 64: 220.0, 128: 900.0}  # 220 is less than 1.05 x 210
+    monkeypatch.setattr(batch_size, "_speed", lambda double, shape, device: planted[shape[0]])
+    assert found(Planted()) == 32
+
+
+def test_batches_that_wait_must_fit_too():
+    assert found(Planted(), size=(512, 512)) == 32  # of 3 MB each
 
 
 @pytest.mark.parametrize(("room", "size"), [(40, 32), (8, 8), (3, 8)])
@@ -53,11 +60,11 @@ def test_other_errors_are_the_callers():
 
 @pytest.mark.parametrize("wrong", [0, -3, 2.5, "many", None])
 def test_a_number_stays_and_what_is_none_is_one_line(wrong):
-    assert found(Planted(), batch_size=5) == 5
+    assert found(Planted(), asked=5) == 5 == found(Planted(), asked=np.int64(5))
     with pytest.raises(
         SelectivityError, match="batch_size is .*; give a positive number, or 'auto'"
     ):
-        found(Planted(), batch_size=wrong)
+        found(Planted(), asked=wrong)
 
 
 def test_a_record_with_it_is_the_record():

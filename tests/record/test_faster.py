@@ -113,8 +113,66 @@ def test_where_folding_would_change_more_than_rounding_it_is_refused(picture_fol
 
     module = settled(Twice(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)))
     own, images = wrap(module, "twice", input_size=SIZE), FolderImages(picture_folder)
-    with pytest.raises(SelectivityError, match="twice: its batch norms cannot be folded.* of 2 by"):
-        record(own, images, 5, faster=["fold"], progress=False, workers=0)
+    for ways in (["fold"], ["fold", "bf16"]):
+        with pytest.raises(
+            SelectivityError, match="twice: its batch norms cannot be folded.* of 2"
+        ):
+            record(own, images, 5, faster=ways, progress=False, workers=0)
+
+
+class Shared(nn.Module):
+    """Layers that share a norm, a norm over tokens, and a transposed convolution in groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
+        self.norm = nn.BatchNorm2d(6)
+        self.up, self.norm2 = nn.ConvTranspose2d(6, 4, 2, groups=2), nn.BatchNorm2d(4)
+        self.tokens, self.norm3 = nn.Linear(16, 4), nn.BatchNorm1d(4)  # over 4 tokens of 4 units
+
+    def forward(self, x):
+        x = self.norm(self.other(self.norm(self.one(x)).relu())).relu()
+        x = self.norm2(self.up(x)).relu()
+        x = nn.functional.adaptive_avg_pool2d(x, 4).flatten(2)
+        return self.norm3(self.tokens(x))
+
+
+def test_norms_that_are_not_one_layers_own_stay():
+    torch.manual_seed(0)
+    module = settled(Shared())
+    taps, own = find_taps(module, pictures()), module(pictures())
+    double = copy.deepcopy(module)
+    assert fold_norms(double, taps) == [] and list(taps) == ["one", "other", "up", "tokens"]
+    assert torch.equal(double(pictures()), own)
+
+
+def test_a_network_of_nan_is_named_by_the_recording(picture_folder):
+    own = network("in-place")
+    own.module.features[0].weight[3] = torch.nan
+    with pytest.raises(SelectivityError, match="gives nan on image"):
+        record(own, FolderImages(picture_folder), 5, faster="fold", progress=False, workers=0)
+
+
+def test_what_a_record_says_of_its_arithmetic_must_fit_it(picture_folder, tmp_path):
+    path, images = tmp_path / "r.safetensors", FolderImages(picture_folder)
+    made = record(network("in-place"), images, 5, faster="fold", progress=False, workers=0)
+    drift_of_all = made.metadata["faster"]["drift"]
+    kept = made.keep_layers(made.layers[:1])
+    assert list(kept.metadata["faster"]["drift"]) == kept.layers and len(made.layers) > 1
+    kept.save(path)
+    assert Record.load(path).layers == kept.layers
+    for wrong in (
+        [],
+        {},
+        {"ways": ["fold"], "drift": {}},
+        {"ways": [], "drift": drift_of_all},
+        {"ways": ["fold"], "drift": dict.fromkeys(made.layers, "small")},
+    ):
+        made.metadata["faster"] = wrong
+        made.save(path)
+        with pytest.raises(SelectivityError, match="damaged") as error:
+            Record.load(path)
+        assert "\n" not in str(error.value)
 
 
 def test_drift_is_the_largest_difference_in_deviations_of_the_layer():
@@ -175,5 +233,6 @@ def test_a_checkpoint_of_other_arithmetic_is_refused(picture_folder, tmp_path):
 
 def test_ways_have_one_order_and_unknown_ones_are_one_line():
     assert check_ways(["bf16", "fold", "fold"]) == ("fold", "bf16") and check_ways(()) == ()
+    assert check_ways("fold") == check_ways(way for way in ["fold"]) == ("fold",)
     with pytest.raises(SelectivityError, match="'fp8'; there are fold, bf16"):
         check_ways(["fp8"])

@@ -22,10 +22,6 @@ CHECKPOINTS = {
     "image twice": (_set("top/keys", lambda t: t[:, :1].expand_as(t).clone()), "top: not in order"),
     "sums of one class": (_set("sums.max", lambda t: t[:1]), "sums.max: another type or shape"),
     "sums in float32": (_set("sums.max", lambda t: t.float()), "sums.max: another type or shape"),
-    "waiting image -1": (
-        lambda a, t: t.update({"waiting.numbers": torch.tensor([-1])}), "not there"),
-    "more waiting than fits": (
-        lambda a, t: t.update({"waiting.numbers": torch.arange(64)}), "waiting.max: another"),
     "done more": (lambda a, t: a.update(done=65), "it holds 64 images, not 65"),
     "done in words": (lambda a, t: a.update(done="64"), "it holds 64 images, not 64"),
     "skipped a number": (lambda a, t: a.update(skipped=[3]), "TypeError"),

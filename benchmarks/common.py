@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from helpers.errors import SelectivityError
 from helpers.record import ImageSet, load_network
@@ -31,12 +32,15 @@ class Noise(ImageSet):
 
 
 def opened(name):
-    """The network, with random weights where the real ones are not on this machine."""
+    """The network, for `Noise`; with random weights where the real ones are not on this machine."""
     try:
         network = load_network(name)
     except SelectivityError:
         network = load_network(name, "random")
-    network.preprocess = lambda tensor: tensor
+    random = np.random.default_rng(0).integers(0, 256, (*network.input_size, 3), dtype=np.uint8)
+    # Noise as strong as the network is used to: where it is weak, float32 makes many responses equal.
+    spread = network.preprocess(Image.fromarray(random)).std()
+    network.preprocess = lambda tensor: tensor * spread
     return network
 
 

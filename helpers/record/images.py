@@ -19,6 +19,7 @@ import copy
 import hashlib
 import json
 import os
+import threading
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,8 @@ from torch.utils.data import DataLoader, Dataset
 from helpers.errors import SelectivityError
 from helpers.paths import data_path
 from helpers.record.interruptions import leave_signals_to_the_parent
+from helpers.record.preprocessing import parted
+from helpers.record.threads import side_by_side
 
 MAX_ASPECT = 100  # a strip longer than this would grow without bound when its short side is resized
 
@@ -47,10 +50,11 @@ class ImageSet:
     """Labelled images in a fixed order; the base of every kind.
 
     name: of the set, for people. names: one unique relative posix path per image, sorted. classes: (N,)
-    int64 into class_names. in_memory: True if opening an image is cheap.
+    int64 into class_names. in_memory: True if opening an image is cheap. opens_in_threads: whether several
+    threads may open images at once.
     """
 
-    in_memory = False
+    in_memory = opens_in_threads = False
     _content: list | None = None  # what tells image files of one name apart: their bytes, or a hash
 
     def __init__(
@@ -152,15 +156,39 @@ def picture_formats() -> list[str]:
     return [name for name in Image.OPEN if name not in _NOT_PICTURES]
 
 
+class _StrictPillow:
+    """Pillow's warnings as we take them. They are the whole process's: the first thread that comes changes
+    them, the last that leaves changes them back."""
+
+    def __init__(self):
+        self._lock, self._inside, self._before = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore")  # damaged EXIF blocks, odd transparency in palettes
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._before.__exit__(*error)
+
+
+_strict_pillow = _StrictPillow()
+
+
 def decode(file) -> Image.Image:
     """An image file, a path or open for reading, as RGB; raises what Pillow does, or OSError by our rules."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged EXIF blocks, palettes with odd transparency
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(
-            file, formats=picture_formats()
-        ) as image:  # it goes by content, not by name
-            return to_rgb(image)
+    with (
+        _strict_pillow,
+        Image.open(file, formats=picture_formats()) as image,
+    ):  # by content, not by name
+        return to_rgb(image)
 
 
 _sheet = lru_cache(maxsize=64)(decode)  # all the world's sheets, 1.4 MB each
@@ -176,6 +204,8 @@ class FolderImages(ImageSet):
     class folder, images outside class folders, deeper folders, roots of the same name, names that are not
     UTF-8 or hold control characters, and two names that differ only in how an accent is written.
     """
+
+    opens_in_threads = True
 
     def __init__(self, root: str | Path | Sequence[str | Path]):
         roots = [Path(r).expanduser() for r in ([root] if isinstance(root, str | Path) else root)]
@@ -367,52 +397,71 @@ def batches(
     indices: Sequence[int],
     batch_size: int,
     workers: int | None = None,
+    device: str | torch.device = "cpu",
 ) -> Iterator[tuple[Tensor, Tensor, list[tuple[int, str]]]]:
     """Decode and prepare images in parallel; yield (indices, batch, unreadable) in the order of `indices`.
 
-    indices (b,) int64 and batch (b, 3, H, W) float32 hold the readable images of each `batch_size` asked
-    for; unreadable holds (index, reason) of the others, so b may be smaller, also 0 (then the batch is
-    (0,)). Pinned memory if there is a GPU. workers: processes that decode; by default none for sets in memory
-    and one per CPU, at most 8, for files; `torchrun`'s processes on a machine share its CPUs. An error in
-    `preprocess` is the caller's and is raised.
+    indices (b,) int64 and batch (b, 3, H, W) float32, on the device, hold the readable images of each
+    `batch_size` asked for; unreadable holds (index, reason) of the others, so b may be smaller, also 0 (then
+    the batch is (0,)). workers: processes that decode while the caller goes on; by default, for files and
+    another device than the processor, one per CPU, at most 8 (`torchrun`'s processes on a machine share its
+    CPUs). With 0 this process decodes each batch when it is due, files in as many threads as PyTorch uses: a
+    caller who computes on the processor has no time left to share. An error in `preprocess` is the caller's
+    and is raised.
     """
+    device = torch.device(device)
     if workers is None:
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        cpus = (cpus or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        workers = 0 if images.in_memory else min(8, max(1, cpus))
+        workers = 0 if images.in_memory or device.type == "cpu" else min(8, _cpus())
     indices = [int(i) for i in indices]
     parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
-    yield from DataLoader(
-        _Batches(images, preprocess, parts),
-        batch_size=None,  # the data set makes whole batches
-        collate_fn=tuple,
-        num_workers=min(workers, len(parts)),
-        worker_init_fn=leave_signals_to_the_parent,
-        pin_memory=torch.cuda.is_available(),
-    )
+    to_pixels, to_numbers = parted(preprocess)
+    workers = min(workers, len(parts))
+    threads = torch.get_num_threads() if images.opens_in_threads and not workers else 1
+    with side_by_side(threads) as each:
+        for read, batch, unreadable in DataLoader(
+            _Batches(images, to_pixels, parts, each),
+            batch_size=None,  # the data set makes whole batches
+            collate_fn=tuple,
+            num_workers=workers,
+            worker_init_fn=leave_signals_to_the_parent,
+            pin_memory=device.type == "cuda",
+        ):
+            batch = batch.to(device, non_blocking=True)
+            yield read, to_numbers(batch) if len(read) else batch, unreadable
+
+
+def _cpus() -> int:
+    """The processor's cores that this process may use."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cpus or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
 
 
 class _Batches(Dataset):
-    """(indices, batch, unreadable) for each list of image numbers."""
+    """(indices, batch, unreadable) for each list of image numbers; `each` maps a function over them."""
 
-    def __init__(self, images: ImageSet, preprocess: Callable, parts: list[list[int]]):
-        self.images, self.preprocess, self.parts = images, preprocess, parts
+    def __init__(self, images: ImageSet, prepare: Callable, parts: list[list[int]], each: Callable):
+        self.images, self.prepare, self.parts, self.each = images, prepare, parts, each
 
     def __len__(self) -> int:
         return len(self.parts)
 
     def __getitem__(self, part: int):
         readable, prepared, unreadable = [], [], []
-        for index in self.parts[part]:
-            try:
-                image = self.images.open(index)
-            except OSError as error:
-                unreadable.append((index, str(error)))
+        for index, tensor, reason in self.each(self._read, self.parts[part]):
+            if reason is not None:
+                unreadable.append((index, reason))
                 continue
             readable.append(index)
-            prepared.append(self.preprocess(image))
+            prepared.append(tensor)
         shapes = {tuple(tensor.shape) for tensor in prepared}
         if len(shapes) > 1:
             raise SelectivityError(f"preprocessing gives images of different shapes: {shapes}")
         batch = torch.stack(prepared) if prepared else torch.empty(0)
         return torch.tensor(readable, dtype=torch.int64), batch, unreadable
+
+    def _read(self, index: int):
+        try:
+            image = self.images.open(index)
+        except OSError as error:
+            return index, None, str(error)
+        return index, self.prepare(image), None

@@ -25,12 +25,11 @@ from PIL import Image
 from safetensors import safe_open
 from torch import Tensor, nn
 from torchvision import models
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as pixels
 
 from helpers.errors import SelectivityError
 from helpers.paths import cache_home, data_path
 from helpers.record.architectures import googlenet, vgg_cnn, worldnet
+from helpers.record.preprocessing import PixelPreprocessing
 from helpers.record.taps import Tap, find_taps
 from helpers.record.weights import download, fit, load_state, resolve, tensors_sha256
 
@@ -67,39 +66,6 @@ class Network:
     class_names: tuple[str, ...] | None
     weights: str
     taps: dict[str, Tap] = field(repr=False)
-
-
-@dataclass(frozen=True)
-class PixelPreprocessing:
-    """Resize, crop, scale: an RGB PIL image -> float32 (3, crop, crop).
-
-    short_side: the image is resized (PIL, antialiased) so that its shorter side has this many pixels. crop:
-    side of the square cut from the centre; scale: values run from 0 to this before `mean` is subtracted and
-    `std` divides; channels: "RGB" or "BGR", the order in which `mean` and `std` are given as well. Mean and
-    deviation are by default those of torchvision's models.
-    """
-
-    short_side: int
-    crop: int
-    channels: str = "RGB"
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    resample: str = "bicubic"
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        image = pixels.resize(image, self.short_side, InterpolationMode(self.resample))
-        tensor = pixels.pil_to_tensor(pixels.center_crop(image, self.crop)) * (self.scale / 255)
-        if self.channels == "BGR":
-            tensor = tensor.flip(0)
-        return pixels.normalize(tensor, self.mean, self.std).contiguous()
-
-    def __str__(self) -> str:
-        return (
-            f"RGB decode; short side to {self.short_side} px, PIL {self.resample} (antialiased); "
-            f"centre crop {self.crop} x {self.crop}; {self.channels}, 0..{self.scale:g}; "
-            f"minus {self.mean}, divided by {self.std}"
-        )
 
 
 def load_network(name: str, weights: str | Path | None = None) -> Network:

@@ -177,7 +177,7 @@ def _price(network, images, double, ways, geometry, device):
 def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
     """The loop over the images from number `done` on."""
     network, images, device = run.network, run.images, run.device
-    stream = batches(images, network.preprocess, indices[done:], batch_size, workers)
+    stream = batches(images, network.preprocess, indices[done:], batch_size, workers, device)
     bar = tqdm(total=len(indices), initial=done, unit="image", disable=not progress,
                desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
     saved = time.monotonic()
@@ -191,7 +191,6 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
         for numbers, batch, unreadable in stream:
             run.skip(unreadable, len(images))
             if len(numbers):
-                batch = batch.to(device, non_blocking=True)
                 batch = batch.contiguous(memory_format=torch.channels_last)
                 forward(batch, run.free_rows(len(numbers)))
                 run.took(numbers)

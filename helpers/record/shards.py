@@ -58,6 +58,8 @@ def _tars(folder):
 class ShardImages(ImageSet):
     """Images in tar shards: paths, paths with braces, or folders of shards; see the top of this file."""
 
+    opens_in_threads = True
+
     def __init__(self, places: str | Path | Sequence[str | Path]):
         self._shards = _shards([places] if isinstance(places, str | Path) else list(places))
         where, samples = {}, []  # key -> shard; (key, extension, label, (shard, offset, bytes))

@@ -1,5 +1,6 @@
-"""Threads for compiled functions, which run without Python's lock: rows shared out, jobs left to them."""
+"""Threads for what runs without Python's lock: rows and calls shared out, jobs left to them."""
 
+import contextlib
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,6 +19,26 @@ def by_rows(call, rows: int, most: int | None = None) -> None:
     ends = np.linspace(0, rows, threads + 1).astype(int).tolist()
     parts = [slice(*two) for two in zip(ends[:-1], ends[1:], strict=True)]
     (in_own_threads if _openmp() is None else in_pytorch_threads)(call, parts)
+
+
+@contextlib.contextmanager
+def side_by_side(threads: int):
+    """Gives what `map` is, but calls in that many threads of our own; the results keep their order."""
+    if threads <= 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(threads, initializer=_without_more_threads)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _without_more_threads():
+    """Keep what PyTorch does in the calling thread there: the threads are as many as they should be."""
+    if _openmp() is not None:
+        torch.get_num_threads()  # PyTorch sets each new thread's number when it is first asked
+        _openmp().omp_set_num_threads(1)
 
 
 class Background:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from helpers.record.architectures.norm import LocalResponseNorm
+
 PREPROCESSING = {
     "short_side": 256,
     "resample": "bicubic",  # PIL's, antialiased
@@ -100,8 +102,8 @@ def _pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2, ceil_mode=True)
 
 
-def _norm() -> nn.LocalResponseNorm:
-    return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
+def _norm() -> LocalResponseNorm:
+    return LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
 
 
 class GoogLeNet(nn.Module):

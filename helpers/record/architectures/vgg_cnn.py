@@ -17,6 +17,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from helpers.errors import SelectivityError
+from helpers.record.architectures.norm import LocalResponseNorm
 
 PREPROCESSING = {
     "short_side": 256,
@@ -88,7 +89,7 @@ class VGGCNN(nn.Module):
             # A ReLU of its own, not in place: a hook on the convolution sees the map before it.
             self.add_module(f"relu{i}", nn.ReLU())
             if layer.norm:
-                self.add_module(f"norm{i}", nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
+                self.add_module(f"norm{i}", LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
             if layer.pool:
                 self.add_module(f"pool{i}", nn.MaxPool2d(*layer.pool, ceil_mode=True))
             channels = layer.filters

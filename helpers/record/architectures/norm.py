@@ -1,0 +1,34 @@
+"""Local response normalisation, which Caffe's networks have: the library's, but not waiting for memory."""
+
+import torch
+from torch import nn
+from torch.nn.functional import pad
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """Each response divided by a power of its neighbours' squares: the library's numbers, sooner.
+
+    On the processor one image at a time: its maps stay in a near cache over the dozen steps. The library
+    takes each step of a whole batch, and the average over channels in a single thread. Elsewhere, and where
+    gradients or another type than float32 are asked for, this is the library's.
+    """
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """maps (n, C, H, W) -> the same shape."""
+        graph = torch.is_grad_enabled() and maps.requires_grad
+        if maps.ndim != 4 or not maps.is_cpu or maps.dtype != torch.float32 or graph:
+            return super().forward(maps)
+        normed = torch.empty_like(maps)
+        for i in range(len(maps)):
+            image = maps[i : i + 1]
+            torch.div(image, self._divisors(image), out=normed[i : i + 1])
+        return normed
+
+    def _divisors(self, image):
+        """What the responses (1, C, H, W) of an image are divided by, each step in the library's order."""
+        channels = image.shape[1]
+        squares = pad(image * image, (0, 0, 0, 0, self.size // 2, (self.size - 1) // 2))
+        total = squares[:, :channels].clone()
+        for shift in range(1, self.size):
+            total += squares[:, shift : shift + channels]
+        return total.div_(self.size).mul_(self.alpha).add_(self.k).pow_(self.beta)

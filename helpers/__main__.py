@@ -85,6 +85,13 @@ def _parser():
         help="fold, bf16 or fold,bf16: other arithmetic; the record says by how much it moves responses",
     )
     p.add_argument(
+        "--workers",
+        metavar="N",
+        type=_whole,
+        help="processes that read images beside the network: for slow drives, or 0 for none (default: on a "
+        "GPU one per core, at most 8; on the processor none, threads read between batches)",
+    )
+    p.add_argument(
         "--checkpoint",
         metavar="FILE",
         type=Path,
@@ -171,6 +178,10 @@ def _positive(text):
     return number
 
 
+def _whole(text):
+    return int(text) if text == "0" else _positive(text)
+
+
 def _positive_or_auto(text):
     return text if text == "auto" else _positive(text)
 
@@ -196,7 +207,7 @@ def _record(options):
         network, images, options.k, out=options.out, layers=options.layers,
         faster=[way.strip() for way in options.faster.split(",") if way.strip()],
         batch_size=options.batch_size, device=options.device, checkpoint=checkpoint,
-        checkpoint_seconds=options.checkpoint_seconds, progress=sys.stderr.isatty(),
+        checkpoint_seconds=options.checkpoint_seconds, workers=options.workers, progress=sys.stderr.isatty(),
     )  # fmt: skip
     if result is None:
         return  # one process of several tells

@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import struct
+import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -338,6 +340,40 @@ def test_batches_keep_order_and_report_what_cannot_be_read(odd, workers):
     assert seen == [i for i in order if i not in lost]
     assert {odd.names[i] for i in lost} == {f"all/{kind}" for kind in UNREADABLE}
     assert all(odd.names[i] in reason for i, reason in lost.items())
+
+
+def test_threads_read_what_one_alone_reads(odd):
+    """Pillow's warnings are the process's, and a bomb is known by one: no thread may change another's."""
+    before, threads = list(warnings.filters), torch.get_num_threads()
+    lost = {i for i, name in enumerate(odd.names) if name.removeprefix("all/") in UNREADABLE}
+    order = list(range(len(odd))) * 8
+    torch.set_num_threads(6)
+    try:
+        [(read, batch, unreadable)] = batches(odd, _prepare, order, len(order), workers=0)
+    finally:
+        torch.set_num_threads(threads)
+    assert {i for i, _ in unreadable} == lost and len(unreadable) == 8 * len(lost)
+    assert read.tolist() == [i for i in order if i not in lost]
+    for i, tensor in zip(read.tolist()[: len(odd)], batch, strict=False):
+        assert torch.equal(tensor, _prepare(odd.open(i)))
+    assert warnings.filters == before
+
+
+def test_an_error_in_a_thread_comes_to_the_caller_and_ends_the_others(odd):
+    threads, begun, before = torch.get_num_threads(), [], set(threading.enumerate())
+
+    def fails(image):
+        begun.append(image)
+        raise ZeroDivisionError
+
+    readable = [i for i, name in enumerate(odd.names) if name.removeprefix("all/") in READABLE]
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            list(batches(odd, fails, readable * 50, len(readable) * 50, workers=0))
+    finally:
+        torch.set_num_threads(threads)
+    assert 1 <= len(begun) < 25 * len(readable) and set(threading.enumerate()) == before
 
 
 def test_batch_without_a_readable_image(odd):

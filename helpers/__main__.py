@@ -214,11 +214,11 @@ def _record(options):
     skipped = result.metadata["skipped"]
     print(f"{options.out}: {result!r}")
     if "faster" in result.metadata:
-        print(_price(result.metadata["faster"]))
+        print(_told_price(result.metadata["faster"]))
     print(f"{len(skipped)} images skipped" + "".join(f"; {n} ({why})" for n, why in skipped))
 
 
-def _price(faster):
+def _told_price(faster):
     """One line on what other arithmetic costs."""
     layer = max(faster["drift"], key=faster["drift"].get)
     return (
@@ -310,7 +310,7 @@ def _info(options):
             text = f"{len(value)} names" if key == "class_names" else value
             print(f"{part + '.' + key:24s} {text}")
     if "faster" in metadata:
-        print(f"{'arithmetic':24s} {_price(metadata['faster'])}")
+        print(f"{'arithmetic':24s} {_told_price(metadata['faster'])}")
     for name, why in metadata["skipped"]:
         print(f"{'skipped':24s} {name} ({why})")
     print(f"\n{'layer':28s} {'units':>6s} {'map':>9s} {'field':>9s} {'stride':>6s}")

@@ -24,7 +24,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.errors import SelectivityError
 from helpers.record.memory import ForwardPass
-from helpers.record.statistics import ResponseReader, Responses
+from helpers.record.statistics import ResponseReader, Responses, columns_of
 from helpers.record.taps import listening
 
 WAYS = "fold", "bf16"
@@ -125,13 +125,13 @@ def drift(network, double, geometry, batch) -> dict[str, float]:
     own = _responses(network.module, network.taps, geometry, batch)
     with double.computing():
         other = _responses(double.module, network.taps, geometry, batch)
-    moved, start = {}, 0
-    for layer, g in geometry.items():
-        parts = [(a[:, start : start + g.units].double(), b[:, start : start + g.units].double())
-                 for a, b in zip(own, other, strict=True)]  # fmt: skip
+    moved = {}
+    for layer, units in columns_of(geometry).items():
+        parts = [
+            (a[:, units].double(), b[:, units].double()) for a, b in zip(own, other, strict=True)
+        ]
         # A nan anywhere on a map is in its mean, the last of the three.
         moved[layer] = nan if parts[-1][0].isnan().any() else max(_apart(a, b) for a, b in parts)
-        start += g.units
     return moved
 
 

@@ -32,7 +32,7 @@ from helpers.record.interruptions import (
 )
 from helpers.record.memory import ForwardPass, kept_memory
 from helpers.record.receptive_field import trace_layers
-from helpers.record.statistics import ResponseReader, Responses
+from helpers.record.statistics import ResponseReader, Responses, columns_of
 from helpers.record.store import (
     LISTS,
     NEAR_ZERO,
@@ -140,15 +140,16 @@ def record(
 
     with kept_memory(), moved(network.module, device):
         geometry = trace_layers(network, names)
+        run = _Run(network, images, geometry, k, device, tuple(responses), ways)
+        done = run.resume(checkpoint, indices)
         double = quickened(network, ways, device)
         batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
-        price = _price(network, images, double, ways, geometry, device) if ways else None
-        run = _Run(
-            network, images, geometry, k, device, tuple(responses), batch_size, double, price
-        )
-        done = run.resume(checkpoint, indices)
+        run.make_room(batch_size)
+        if ways:
+            run.price = _measured_price(network, images, double, ways, geometry, device)
         try:
-            _pass(run, indices, done, batch_size, workers, checkpoint, checkpoint_seconds, progress)
+            _pass(run, double, indices, done, batch_size, workers, checkpoint,
+                  checkpoint_seconds, progress)  # fmt: skip
         except Interrupted as interrupted:
             by_hand = interrupted.status == 130 and typed_in(sys._getframe(1))
             if not (by_hand and interrupted.between_batches):
@@ -162,7 +163,7 @@ def record(
     return result
 
 
-def _price(network, images, double, ways, geometry, device):
+def _measured_price(network, images, double, ways, geometry, device):
     """What other arithmetic costs, on the first images that can be read: the same for every part of a run."""
     first = batches(images, network.preprocess, range(len(images)), MEASURED, workers=0)
     batch = next((batch for _, batch, _ in first if len(batch)), None)
@@ -174,7 +175,7 @@ def _price(network, images, double, ways, geometry, device):
     return {"ways": list(ways), "drift": drift(network, double, geometry, batch)}
 
 
-def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
+def _pass(run, double, indices, done, batch_size, workers, checkpoint, every, progress):
     """The loop over the images from number `done` on."""
     network, images, device = run.network, run.images, run.device
     stream = batches(images, network.preprocess, indices[done:], batch_size, workers, device)
@@ -182,10 +183,10 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
                desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
     saved = time.monotonic()
     reader = ResponseReader(run.geometry)
-    forward = ForwardPass(run.double.module, reader)
+    forward = ForwardPass(double.module, reader)
     taps = {layer: network.taps[layer] for layer in run.geometry}
     with (
-        listening(run.double.module, taps, reader.read), torch.inference_mode(), run.double.computing(),
+        listening(double.module, taps, reader.read), torch.inference_mode(), double.computing(),
         bar, StopRequests() as stop, lost_workers(checkpoint),
     ):  # fmt: skip
         for numbers, batch, unreadable in stream:
@@ -213,14 +214,14 @@ def _pass(run, indices, done, batch_size, workers, checkpoint, every, progress):
 class _Run:
     """The accumulators of one recording, over all units of all layers side by side."""
 
-    def __init__(self, network, images, geometry, k, device, kept, batch_size, double, price):
+    def __init__(self, network, images, geometry, k, device, kept, ways):
         self.network, self.images, self.geometry = network, images, geometry
-        self.double, self.price = double, price
-        self.k, self.device, self.kept = k, device, kept
+        self.k, self.device, self.kept, self.ways = k, device, kept, ways
+        self.price = None  # of the ways to be faster, once it is measured
+        self.columns = columns_of(geometry)
         self.units = units = sum(g.units for g in geometry.values())
         self.chunk = min(max(CHUNK[0], BUFFERED // units), CHUNK[1])
-        self.buffer = Responses.empty(self.chunk + batch_size, units, device)
-        self.numbers, self.filled = [], 0
+        self.buffer, self.numbers, self.filled = None, [], 0
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
@@ -230,6 +231,10 @@ class _Run:
         self.recorded = np.zeros(len(images), dtype=bool)
         self.skipped: list[list[str]] = []
         self._background = Background()
+
+    def make_room(self, batch_size) -> None:
+        """Be ready for batches of so many images at most."""
+        self.buffer = Responses.empty(self.chunk + batch_size, self.units, self.device)
 
     def free_rows(self, n) -> Responses:
         """The next n free rows, for a reader to fill."""
@@ -284,10 +289,7 @@ class _Run:
         )
 
     def _layer_of(self, column):
-        for layer, geometry in self.geometry.items():
-            if column < geometry.units:
-                return layer
-            column -= geometry.units
+        return next(layer for layer, columns in self.columns.items() if column < columns.stop)
 
     def _tensors(self):
         """Everything that a checkpoint must hold, by name; all but the lists by reference."""
@@ -305,7 +307,7 @@ class _Run:
             "layers": list(self.geometry),
             "k": self.k,
             "responses": list(self.kept),
-            "faster": self.price and self.price["ways"],
+            "faster": list(self.ways) or None,
         }
 
     def save(self, path, done) -> None:
@@ -381,11 +383,10 @@ class _Run:
         counts = np.bincount(self.images.classes[self.recorded],
                              minlength=len(self.images.class_names))  # fmt: skip
         counts = torch.from_numpy(counts.astype(np.int64))
-        layers, start = {}, 0
-        for name, geometry in self.geometry.items():
-            columns = slice(start, start + geometry.units)
-            layers[name] = self._layer(name, geometry, columns, ranked, counts)
-            start += geometry.units
+        layers = {
+            name: self._layer(name, self.geometry[name], columns, ranked, counts)
+            for name, columns in self.columns.items()
+        }
         return Record(
             self._metadata(), layers, self.images.names, self.images.classes, self.recorded
         )

@@ -47,14 +47,20 @@ class Responses:
         return Responses(*(t.cpu() for t in vars(self).values()))
 
 
+def columns_of(geometry) -> dict[str, slice]:
+    """Layer -> its units' columns among those of all layers, side by side in the order of `geometry`."""
+    columns, start = {}, 0
+    for layer, g in geometry.items():
+        columns[layer] = slice(start, start + g.units)
+        start += g.units
+    return columns
+
+
 class ResponseReader:
     """Reduces each layer's maps, as they come, into the rows last given to `write_to`."""
 
     def __init__(self, geometry):
-        self._columns, start = {}, 0
-        for layer, g in geometry.items():
-            self._columns[layer] = slice(start, start + g.units)
-            start += g.units
+        self._columns = columns_of(geometry)
 
     def write_to(self, rows: Responses) -> None:
         """Where the responses of the next batch belong."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from helpers.errors import SelectivityError
-from helpers.record import WorldImages, batch_size, load_network, record
+from helpers.record import WorldImages, batch_size, load_network, record, recorder
 from helpers.record.batch_size import images_at_once
 from helpers.record.faster import Double
 
@@ -75,3 +75,19 @@ def test_a_record_with_it_is_the_record():
         torch.testing.assert_close(
             own[layer].sums["mean"], auto[layer].sums["mean"], rtol=1e-4, atol=1e-3
         )
+
+
+def test_a_checkpoint_of_another_run_is_refused_before_anything_is_tried(tmp_path, monkeypatch):
+    """Trying batch sizes and other arithmetic takes long where they pay."""
+    network, images = load_network("worldnet-fine"), WorldImages("eval").subset(range(40))
+    options = dict(checkpoint=tmp_path / "c", keep_checkpoint=True, progress=False)
+    record(network, images, 5, **options)
+
+    def tried(*arguments):
+        raise RuntimeError("something was tried")
+
+    monkeypatch.setattr(recorder, "quickened", tried)
+    with pytest.raises(SelectivityError, match="another run"):
+        record(network, images, 6, batch_size="auto", faster="bf16", **options)
+    with pytest.raises(RuntimeError, match="tried"):
+        record(network, images, 5, **options)

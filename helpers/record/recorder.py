@@ -32,6 +32,7 @@ from helpers.record.interruptions import (
 )
 from helpers.record.memory import ForwardPass, kept_memory
 from helpers.record.receptive_field import trace_layers
+from helpers.record.shortlist import Shortlists
 from helpers.record.statistics import ResponseReader, Responses, columns_of
 from helpers.record.store import (
     LISTS,
@@ -46,7 +47,7 @@ from helpers.record.store import (
 from helpers.record.tally import ClassTally, statistic
 from helpers.record.taps import listening, match_layers
 from helpers.record.threads import Background
-from helpers.record.toplist import RankedAccumulator, RankedList, unpack
+from helpers.record.toplist import RankedList, unpack
 from helpers.record.weights import first_line
 
 CHUNK = 32, 512  # images between two merges into the lists, at least and at most
@@ -225,7 +226,7 @@ class _Run:
         payload = dict.fromkeys(LISTS)
         payload |= dict.fromkeys(WITH_POSITIONS, torch.int32) | {"near_zero": torch.float32}
         sizes = dict.fromkeys(LISTS, k) | {"near_zero": min(k, NEAR_ZERO)}
-        self.lists = {name: RankedAccumulator(units, sizes[name], payload[name]) for name in LISTS}
+        self.lists = {name: Shortlists(units, sizes[name], payload[name]) for name in LISTS}
         self.by_class = ClassTally(len(images.class_names), units)
         self.responses = {s: torch.full((len(images), units), torch.nan) for s in kept}
         self.recorded = np.zeros(len(images), dtype=bool)
@@ -392,7 +393,7 @@ class _Run:
         )
 
     def _ranked(self, name):
-        values, images, payload = self.lists[name].sorted()
+        values, images, payload = self.lists[name].ranked()
         if name == "near_zero":
             return payload.masked_fill(images < 0, torch.nan), images, None
         sign = -1.0 if name in ("bottom", "mean_bottom") else 1.0

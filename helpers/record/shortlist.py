@@ -5,14 +5,20 @@ the list is full the lowest are let go, and the floor rises. How many stay need 
 k or more, so a floor between two keys will do, and halving finds one in some counts of the list, 63 at
 most, which take four keys at a time. The more images have been seen, the fewer pass the floor: over a
 million images most units' responses cost one comparison.
+
+    best = Shortlists(units, k)        # largest values first, ties to the lower image
+    best.add(values, images)           # any number of times
+    best.ranked()                      # exact, to the last tie
 """
 
 import numpy as np
 import torch
 from numba import njit
+from torch.nn.functional import pad
 
 from helpers.record.threads import by_rows
 
+NO_IMAGE = -1  # in the place of an image where there is none
 _NO_KEY = np.iinfo(np.int64).min  # below the key of every response
 LOW = (1 << 32) - 1  # the part of a key that tells the image
 _SIGN = np.iinfo(np.int32).min
@@ -79,15 +85,27 @@ def _offer(bits, images, payload, keys, carried, filled, floors, k, most, first,
         filled[u], floors[u] = count, floor
 
 
-class Shortlists:
-    """Each unit's k largest keys with a payload of 32 bits, or a few more, in no order.
+@_compiled
+def _unpack(keys, bits, images):
+    """Write responses as bits, and their images, from keys (U, m) into the first m columns."""
+    for u in range(keys.shape[0]):
+        for i in range(keys.shape[1]):
+            ordered = np.int32(keys[u, i] >> 32)
+            bits[u, i] = ordered ^ ((ordered >> 31) & 0x7FFFFFFF)
+            images[u, i] = LOW - (keys[u, i] & LOW)
 
-    Memory is (k + room) x 8 bytes a unit, 12 with a payload, with room for 64 to 512 keys.
+
+class Shortlists:
+    """Each unit's k largest values with their images and, if wanted, a payload; or a few more, in no order.
+
+    A payload is one integer or float of 32 bits per response that travels with it: the position on the
+    map, or the signed mean of which the value is only the closeness to zero. Memory is (k + room) x 8 bytes a
+    unit, 12 with a payload, with room for 64 to 512 keys.
     """
 
-    def __init__(self, units: int, k: int, payload: torch.dtype | None):
+    def __init__(self, units: int, k: int, payload: torch.dtype | None = None):
         room = min(max(k, 64), 512)
-        self._k, self._most, self._type = k, k + room // 8, payload
+        self.k, self._most, self._type = k, k + room // 8, payload
         self._keys = np.empty((units, k + room), np.int64)
         self._carried = None if payload is None else np.empty((units, k + room), np.int32)
         self._filled, self._floors = np.zeros(units, np.int64), np.full(units, _NO_KEY)
@@ -97,16 +115,36 @@ class Shortlists:
         """Offer new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
         bits, numbers = values.numpy().view(np.int32), images.numpy()
         news = None if payload is None else payload.numpy().view(np.int32)
-        own = self._keys, self._carried, self._filled, self._floors, self._k, self._most
+        own = self._keys, self._carried, self._filled, self._floors, self.k, self._most
         by_rows(
             lambda units: _offer(bits, numbers, news, *own, units.start, units.stop),
             len(self._keys),
         )
         self._offered += len(images)
 
-    def held(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(keys (U, m), payload (U, m) or None), largest first; m is k, or less before k images came."""
-        kept = min(self._k, self._offered)
+    def ranked(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """(values (U, k) float32, images (U, k) int64, payload (U, k) or None), largest first.
+
+        Columns that no image has filled hold nan and image -1, payload -1.
+        """
+        state = self.state()
+        keys, carried = state["keys"].numpy(), state.get("payload")
+        shape = len(keys), self.k
+        values, images = np.full(shape, np.nan, np.float32), np.full(shape, NO_IMAGE, np.int64)
+        by_rows(
+            lambda units: _unpack(keys[units], values.view(np.int32)[units], images[units]),
+            len(keys),
+        )
+        if carried is not None:
+            carried = pad(carried, (0, self.k - keys.shape[1]), value=NO_IMAGE)
+        return torch.from_numpy(values), torch.from_numpy(images), carried
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint must hold: "keys" (U, m), largest first, and "payload" (U, m) where there is one.
+
+        m is k, or less before k images came.
+        """
+        kept = min(self.k, self._offered)
         keys = np.empty((len(self._keys), kept), np.int64)
         carried = None if self._carried is None else np.empty(keys.shape, np.int32)
 
@@ -122,11 +160,16 @@ class Shortlists:
                 carried[units] = np.take_along_axis(self._carried[units], order, 1)
 
         by_rows(some, len(keys))
-        payload = None if carried is None else torch.from_numpy(carried).view(self._type)
-        return torch.from_numpy(keys), payload
+        state = {"keys": torch.from_numpy(keys)}
+        return (
+            state
+            if carried is None
+            else state | {"payload": torch.from_numpy(carried).view(self._type)}
+        )
 
-    def load(self, keys: torch.Tensor, payload: torch.Tensor | None) -> None:
-        """Go on from what `held` gave."""
+    def load(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from a `state`."""
+        keys, payload = state["keys"], state.get("payload")
         n = keys.shape[1]
         self._keys[:, :n] = keys.numpy()
         if payload is not None:

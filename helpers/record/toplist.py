@@ -1,21 +1,15 @@
-"""A running list of the k strongest images of every unit, exact to the last tie.
+"""The k strongest images of every unit, and what "strongest" means to the last tie.
 
 Value and image index are packed into one sortable 64-bit key, so that "largest value, ties to the
 lower image index" is a plain order of integers: no two keys are equal, and whatever finds the k
-largest keys finds the right list.
-
-    best = RankedAccumulator(units, k)        # largest values first
-    best.add(values, images, positions)       # any number of times
-    best.sorted() -> RankedList
+largest keys finds the right list. `Shortlists` keeps them while images come in.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from helpers.record.shortlist import LOW, Shortlists
-
-_NO_IMAGE = -1
+from helpers.record.shortlist import LOW, NO_IMAGE
 
 
 @dataclass
@@ -55,45 +49,6 @@ def unpack(keys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return bits.view(torch.float32), LOW - (keys & LOW)
 
 
-class RankedAccumulator:
-    """Keeps each unit's k largest values with their images and, if wanted, a payload.
-
-    A payload is one integer or float of 32 bits per response that travels with it: the position on the
-    map, or the signed mean of which the value is only the closeness to zero.
-    """
-
-    def __init__(self, units: int, k: int, payload: torch.dtype | None = None):
-        self.k, self._largest = k, Shortlists(units, k, payload)
-
-    def add(self, values, images, payload=None) -> None:
-        """Take in new responses: values (n, U) float32, images (n,) int64, payload (n, U)."""
-        self._largest.add(values, images, payload)
-
-    def sorted(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """(values (U, k), images (U, k), payload (U, k) or None), largest first.
-
-        Columns that no image has filled hold nan and image -1, payload -1.
-        """
-        keys, payload = self._largest.held()
-        values, images = unpack(keys)
-        missing = self.k - keys.shape[1]
-        if missing > 0:
-            pad = torch.nn.functional.pad
-            values = pad(values, (0, missing), value=float("nan"))
-            images = pad(images, (0, missing), value=_NO_IMAGE)
-            payload = payload if payload is None else pad(payload, (0, missing), value=_NO_IMAGE)
-        return values, images, payload
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint must hold."""
-        keys, payload = self._largest.held()
-        return {"keys": keys} if payload is None else {"keys": keys, "payload": payload}
-
-    def load(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from a checkpoint's state."""
-        self._largest.load(state["keys"], state.get("payload"))
-
-
 def rerank(lists: list[RankedList], rank, k: int, keep=None) -> RankedList:
     """The k best of several ranked lists of the same units, ranked by `rank(values)`.
 
@@ -108,10 +63,10 @@ def rerank(lists: list[RankedList], rank, k: int, keep=None) -> RankedList:
     order = keys.sort(dim=1, descending=True).indices[:, :k]
     dropped = ~valid.gather(1, order)
     values = values.gather(1, order).masked_fill(dropped, float("nan"))
-    images = images.gather(1, order).masked_fill(dropped, _NO_IMAGE)
+    images = images.gather(1, order).masked_fill(dropped, NO_IMAGE)
     positions = None
     if lists[0].positions is not None:
         positions = torch.cat([part.positions for part in lists], 1)
         positions = positions.gather(1, order[..., None].expand(-1, -1, 2))
-        positions = positions.masked_fill(dropped[..., None], _NO_IMAGE)
+        positions = positions.masked_fill(dropped[..., None], NO_IMAGE)
     return RankedList(values, images, positions)

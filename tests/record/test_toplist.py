@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from helpers.record.shortlist import Shortlists
 from helpers.record.toplist import (
-    RankedAccumulator,
     RankedList,
     pack,
     rerank,
@@ -42,11 +41,11 @@ def test_any_chunking_gives_the_sorted_list(n, k, chunk, seed):
     random = np.random.default_rng(seed)
     values = torch.from_numpy(random.integers(-3, 4, (n, 5)).astype(np.float32))  # many ties
     places = torch.from_numpy(random.integers(0, 9, (n, 5)).astype(np.int32))
-    best = RankedAccumulator(5, k, torch.int32)
+    best = Shortlists(5, k, torch.int32)
     for start in range(0, n, chunk):
         rows = slice(start, start + chunk)
         best.add(values[rows], torch.arange(n)[rows], places[rows])
-    found, images, payload = best.sorted()
+    found, images, payload = best.ranked()
     expected_values, expected_images = ranked(values, k)
     m = min(n, k)
     assert torch.equal(found[:, :m], expected_values)
@@ -77,7 +76,8 @@ def test_lists_with_room_equal_a_sort_of_everything(n, k, chunk, seed):
         for start in range(0, n, chunk):
             some = slice(start, start + chunk)
             lists.add(values[some], numbers[some], None if payload is None else carried[some])
-        keys, held = lists.held()
+        state = lists.state()
+        keys, held = state["keys"], state.get("payload")
         everything, order = pack(values.T, numbers).sort(dim=1, descending=True)
         assert torch.equal(keys, everything[:, :k])
         if payload is None:
@@ -96,12 +96,12 @@ def test_lists_do_not_grow_with_the_number_of_images():
 
 def test_state_round_trip_continues_the_same_list():
     values = torch.randn(30, 4)
-    whole, first, second = (RankedAccumulator(4, 7) for _ in range(3))
+    whole, first, second = (Shortlists(4, 7) for _ in range(3))
     whole.add(values, torch.arange(30))
     first.add(values[:15], torch.arange(15))
     second.load(first.state())
     second.add(values[15:], torch.arange(15, 30))
-    for a, b in zip(whole.sorted()[:2], second.sorted()[:2], strict=True):
+    for a, b in zip(whole.ranked()[:2], second.ranked()[:2], strict=True):
         assert torch.equal(a, b)
 
 

@@ -31,12 +31,17 @@ class Noise(ImageSet):
         return self.tensors[i % len(self.tensors)]
 
 
-def opened(name):
-    """The network, for `Noise`; with random weights where the real ones are not on this machine."""
+def loaded(name):
+    """The network; with random weights where the real ones are not on this machine."""
     try:
-        network = load_network(name)
+        return load_network(name)
     except SelectivityError:
-        network = load_network(name, "random")
+        return load_network(name, "random")
+
+
+def opened(name):
+    """The network as `loaded`, for `Noise`."""
+    network = loaded(name)
     random = np.random.default_rng(0).integers(0, 256, (*network.input_size, 3), dtype=np.uint8)
     # Noise as strong as the network is used to: where it is weak, float32 makes many responses equal.
     spread = network.preprocess(Image.fromarray(random)).std()

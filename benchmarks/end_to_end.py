@@ -4,7 +4,9 @@ Three parts are measured in turns, round by round: reading alone (files to batch
 the network's forward pass alone, and the record of images in memory. From reading and recording follows how
 fast both together should be: on the processor, whose cores they share, their times add up; beside a GPU the
 slower of the two decides. The whole, files to record, is measured as well, and stands beside what was
-foreseen. One JSON line a network.
+foreseen. One JSON line a network. Images in memory are numbers: on a GPU, recording them copies four times as
+many bytes as recording files does. What a recording does once, from starting processes to sorting its lists,
+is in the figures: the fewer the images, the more pessimistic the hours for ImageNet; give a GPU a large --n.
 
 Then ways to read: in threads of the recorder's own process; in processes that hand on bytes, which become
 numbers on the device, or numbers in single precision, as programs usually do. The recorder takes the first
@@ -25,9 +27,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.common import Noise, say_machine
-from helpers.errors import SelectivityError
-from helpers.record import FolderImages, load_network, record
+from benchmarks.common import Noise, loaded, say_machine
+from helpers.record import FolderImages, record
 from helpers.record.images import batches
 from helpers.record.memory import kept_memory
 from helpers.record.preprocessing import parted
@@ -37,6 +38,7 @@ NETWORKS = {"googlenet": 512, "torchvision:mobilenet_v3_small": 1024}  # images 
 IMAGENET = 1_281_167  # training images
 MACHINES = 8
 BATCH = 32
+NAMES = {"handing on": "handing_on", "reading": "reading", "whole": "files_to_record"}
 
 
 def write_photographs(folder, n):
@@ -49,14 +51,6 @@ def write_photographs(folder, n):
         picture = (picture + random.normal(0, 14, (375, 500, 1))).clip(0, 255).astype(np.uint8)
         Image.fromarray(picture).save(folder / "made" / f"{i:05d}.jpg", quality=90)
     return FolderImages(folder)
-
-
-def opened(name):
-    """The network; with random weights where the real ones are not on this machine."""
-    try:
-        return load_network(name)
-    except SelectivityError:
-        return load_network(name, "random")
 
 
 def finished(device):
@@ -80,10 +74,11 @@ def passing(network, batch, n, device):
     """Seconds of the forward pass alone over n images that are there already."""
     with moved(network.module, device) as module, kept_memory():
         batch = batch.to(device).contiguous(memory_format=torch.channels_last)
+        times = max(1, n // BATCH)
         start = finished(device)
-        for _ in range(n // BATCH):
+        for _ in range(times):
             module(batch)
-        return finished(device) - start
+        return (finished(device) - start) * n / (times * BATCH)
 
 
 def recording(network, images, workers, device):
@@ -104,7 +99,7 @@ class Prepared(Noise):
 
 def measure(name, images, rounds, device):
     """The JSON line of one network."""
-    network, n = opened(name), len(images)
+    network, n = loaded(name), len(images)
     memory = Prepared(n, network)
     seconds = {"reading": [], "pass": [], "record": [], "files": []}
     preprocess = network.preprocess
@@ -147,46 +142,40 @@ def as_it_is(tensor):
 
 def measure_ways(name, images, rounds, device, processes):
     """JSON lines of the ways to read."""
-    network, n = opened(name), len(images)
+    network, n = loaded(name), len(images)
     preprocess, (pixels, _) = network.preprocess, parted(network.preprocess)
 
     # Of functions nothing is known: what they give is handed on.
+    as_bytes, as_numbers = (lambda image: pixels(image)), (lambda image: preprocess(image))
     ways = {
-        "threads": (preprocess, preprocess, 0),
-        "processes, bytes": (preprocess, lambda image: pixels(image), processes),
-        "processes, numbers": (lambda image: preprocess(image), None, processes),
+        "threads": (preprocess, 0),
+        "processes, bytes": (preprocess, processes),
+        "processes, numbers": (as_numbers, processes),
     }
     seconds = {part: {way: [] for way in ways} for part in ("handing on", "reading", "whole")}
     for _ in range(1 + rounds):
-        for way, (prepare, alone, workers) in ways.items():
-            one = reading(images, alone or prepare, workers, device)
-            seconds["handing on"][way].append(one)
+        for way, (prepare, workers) in ways.items():
+            if way == "processes, bytes":
+                bare = reading(images, as_bytes, workers, device)
+                seconds["handing on"][way].append(bare)
             seconds["reading"][way].append(reading(images, prepare, workers, device))
             network.preprocess = prepare
             seconds["whole"][way].append(recording(network, images, workers, device))
             network.preprocess = preprocess
-    found = {}
-    for part, of_ways in seconds.items():
-        usual = np.array(of_ways["processes, numbers"][1:])
-        for way in ways:
-            taken = np.array(of_ways[way][1:])
-            speed = round(n / float(np.median(taken)), 1)
-            found[part, way] = speed, round(float(np.median(usual / taken)), 2)
-    return [
-        {
-            "benchmark": "reading",
-            "network": name,
-            "images": n,
-            "way": way,
-            "handing_on_images_per_s": found["handing on", way][0],
-            "times_as_fast": found["handing on", way][1],
-            "reading_images_per_s": found["reading", way][0],
-            "reading_times_as_fast": found["reading", way][1],
-            "files_to_record_images_per_s": found["whole", way][0],
-            "whole_times_as_fast": found["whole", way][1],
-        }
-        for way in ways
-    ]
+    # Numbers are handed on as they are read.
+    seconds["handing on"]["processes, numbers"] = seconds["reading"]["processes, numbers"]
+    lines = []
+    for way in ways:
+        line = {"benchmark": "reading", "network": name, "images": n, "way": way}
+        for part, name_of in NAMES.items():
+            usual, taken = (np.array(seconds[part][w][1:]) for w in ("processes, numbers", way))
+            there = len(taken) > 0
+            line[f"{name_of}_images_per_s"] = round(n / np.median(taken), 1) if there else None
+            line[f"{part}_times_as_fast".replace(" ", "_")] = (
+                round(float(np.median(usual / taken)), 2) if there else None
+            )
+        lines.append(line)
+    return lines
 
 
 def main():

@@ -3,6 +3,7 @@
 python -m benchmarks | tee benchmarks/results/record.jsonl
 python -m benchmarks.peers | tee benchmarks/results/peers.jsonl
 python -m benchmarks.faster | tee benchmarks/results/faster.jsonl
+python -m benchmarks.end_to_end | tee benchmarks/results/end_to_end.jsonl
 python -m benchmarks.tables
 """
 
@@ -14,6 +15,8 @@ BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 TITLES = {
     "speed": "With and without the record: the recorder's own lists, as long as they are by default",
     "memory": "Peak memory of a fresh process",
+    "end to end": "From JPEG files to the record, and how long ImageNet's 1,281,167 would take",
+    "reading": "Ways to read the files",
     "faster": "Recording with other arithmetic than the network's own",
     "peers": "Against other ways to find the strongest images",
     "memory of peers": "Peak memory of a fresh process in which one side sees so many images",

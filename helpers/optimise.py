@@ -132,7 +132,8 @@ def as_input(network) -> Callable[[torch.Tensor], torch.Tensor]:
     matrix, offset = matrix.float(), offset.float().view(1, 3, 1, 1)
 
     def prepared(rgb: torch.Tensor) -> torch.Tensor:
-        pixels = torch.einsum("ij,bjhw->bihw", matrix, rgb) + offset
+        there = rgb.device
+        pixels = torch.einsum("ij,bjhw->bihw", matrix.to(there), rgb) + offset.to(there)
         return pixels.contiguous(memory_format=torch.channels_last)
 
     return prepared

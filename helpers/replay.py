@@ -69,9 +69,11 @@ def responses_in_grey(
     bar = tqdm(total=len(numbers), unit="image", desc="in grey", disable=not progress)
     taps = {name: network.taps[name] for name in record.layers}
     with bar, moved(network.module, device) as module, listening(module, taps, receive):
-        for read, batch, unreadable in batches(images, network.preprocess, numbers, batch_size):
+        for read, batch, unreadable in batches(
+            images, network.preprocess, numbers, batch_size, device=device
+        ):
             if len(read):
-                module(grey(batch).to(device))
+                module(grey(batch))
             bar.update(len(read) + len(unreadable))
     return found
 
@@ -129,14 +131,16 @@ def right_in_grey(
     right = torch.zeros(len(images), len(RIGHT), dtype=torch.bool)
     bar = tqdm(total=len(shown), unit="image", desc="in grey", disable=not progress)
     with bar, moved(network.module, device) as module:
-        for read, batch, unreadable in batches(images, network.preprocess, shown, batch_size):
+        for read, batch, unreadable in batches(
+            images, network.preprocess, shown, batch_size, device=device
+        ):
             bar.update(len(read) + len(unreadable))
             if not len(read):
                 continue
             grey = take(batch)
             answers = torch.from_numpy(wanted[read.numpy()])[:, None]
             for column, inputs in ((0, batch), (2, grey)):
-                inputs = inputs.to(device, memory_format=torch.channels_last)
+                inputs = inputs.contiguous(memory_format=torch.channels_last)
                 scores = module(inputs).float().cpu()
                 hits = scores.topk(min(5, scores.shape[1])).indices == answers
                 right[read, column] = hits[:, 0]

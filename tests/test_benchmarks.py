@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import peers, tables
+import pytest
+
+from benchmarks import end_to_end, peers, tables
 
 
 def test_speed_and_memory_lines(repository):
@@ -20,6 +22,20 @@ def test_speed_and_memory_lines(repository):
     assert 0 < speed["ratio"] and 0 < speed["recording_images_per_s"]
     assert memory["images"] == [500, 4000]
     assert abs(memory["difference"]) < 0.05, memory
+
+
+def test_lines_from_files_to_the_record(repository):
+    command = [sys.executable, "-m", "benchmarks.end_to_end", "--networks", "worldnet-fine"]
+    command += ["--n", "64", "--rounds", "1"]
+    out = subprocess.run(command, capture_output=True, text=True, cwd=repository, timeout=300)
+    assert out.returncode == 0, out.stderr
+    _, whole, *ways = (json.loads(line) for line in out.stdout.splitlines())
+    hours = end_to_end.IMAGENET / whole["files_to_record_images_per_s"] / 3600
+    assert whole["imagenet_hours"] == pytest.approx(hours, abs=0.06)
+    assert whole["on_eight_hours"] == pytest.approx(hours / 8, abs=0.06)
+    assert whole["record_images_per_s"] > 0 and whole["reading_images_per_s"] > 0
+    assert [way["way"] for way in ways] == ["threads", "processes, bytes", "processes, numbers"]
+    assert ways[-1]["reading_times_as_fast"] == ways[-1]["whole_times_as_fast"] == 1
 
 
 def test_every_side_finds_the_same_images():

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.__main__ import main
 from helpers.claims import CLAIMS
-from helpers.record import Record
+from helpers.record import Record, distributed
 from helpers.record.recorder import CHECKPOINT_FORMAT
 from helpers.record.store import read_tensors
 
@@ -201,6 +202,23 @@ def test_other_files_are_refused_in_one_line(uninterrupted, many, tmp_path):
             "--checkpoint", checkpoint)
     )  # fmt: skip
     assert "another run" in line and "k" in line and checkpoint.read_bytes() == kept
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_processes_that_read_are_as_many_as_asked_for(workers, many, tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        distributed, "record_distributed", lambda *_, **options: asked.update(options)
+    )
+    main(["record", *NETWORK, "--images", str(many), "--out", str(tmp_path / "r.safetensors"),
+          "--workers", str(workers)])  # fmt: skip
+    assert asked["workers"] == workers
+
+
+def test_fewer_than_no_processes_are_refused(many, tmp_path):
+    refused = run("record", *NETWORK, "--images", many, "--out", tmp_path / "r.safetensors",
+                  "--workers", "-1")  # fmt: skip
+    assert refused.returncode == 2 and "--workers" in refused.stderr
 
 
 def test_other_arithmetic_is_told_with_its_price(many, tmp_path):

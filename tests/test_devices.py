@@ -4,10 +4,11 @@ import re
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from helpers import SelectivityError
 from helpers.answers import occlusion, prepared, responses_to
-from helpers.record import WorldImages, load_network, record, recorder
+from helpers.record import FolderImages, WorldImages, load_network, record, recorder
 from helpers.record.recorder import best_device, moved, usable_device
 from helpers.replay import responses_in_grey, responses_to_features, right_in_grey
 from tests.elsewhere import DEVICE, second_device
@@ -61,6 +62,29 @@ def test_a_record_is_the_same_and_leaves_the_network_where_it_was(network, some,
             torch.testing.assert_close(mine.values, its.values)
         assert torch.equal(here[name].top.positions, there[name].top.positions)
         torch.testing.assert_close(here[name].sums["max"], there[name].sums["max"])
+        torch.testing.assert_close(here[name].responses["mean"], there[name].responses["mean"])
+
+
+def test_files_are_read_by_processes_and_become_numbers_there(network, some, tmp_path, monkeypatch):
+    """Beside a GPU processes decode and hand on bytes; on the processor threads do."""
+    (tmp_path / "class").mkdir()
+    for i in range(20):
+        some.open(i).save(tmp_path / "class" / f"{i:02d}.png")
+    images, asked = FolderImages(tmp_path), []
+
+    class Watched(DataLoader):
+        def __init__(self, *arguments, num_workers, **options):
+            asked.append(num_workers)
+            super().__init__(*arguments, num_workers=num_workers, **options)
+
+    monkeypatch.setattr("helpers.record.images.DataLoader", Watched)
+    settings = dict(k=5, batch_size=8, responses=("mean",), progress=False)
+    here = record(network, images, device="cpu", **settings)
+    with second_device():
+        there = record(network, images, device=AWAY, **settings)
+    assert asked[0] == 0 and 1 <= asked[1] <= 3
+    for name in here.layers:
+        assert torch.equal(here[name].top.images, there[name].top.images)
         torch.testing.assert_close(here[name].responses["mean"], there[name].responses["mean"])
 
 

@@ -1,9 +1,11 @@
 """From a network and images to a record.
 
 networks, taps, weights, architectures   what is recorded, and where its units are read
-images, shards                           what is shown to it
+images, shards, preprocessing            what is shown to it
 receptive_field                          what part of an image a unit sees
-recorder, statistics, sweep, toplist     the one pass
+recorder, statistics, sweep              the one pass
+shortlist, toplist, tally                the strongest images of each unit, sums of each class
+memory, threads, batch_size, faster      what makes it quick
 distributed, interruptions               the same by several processes; being stopped
 store, consistency, slim                 the file it leaves, and what it must be to be read
 patches                                  pictures, in a second, small pass

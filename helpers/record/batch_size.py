@@ -10,7 +10,7 @@ from helpers.errors import SelectivityError
 from helpers.record.memory import out_of_memory
 
 SMALLEST, LARGEST = 8, 1024
-BYTES = 2**27  # of a batch's images: several batches wait in memory, prepared, while one runs
+BYTES = 2**27  # of a batch's images as numbers: several batches may wait while one runs
 WORTH = 1.05  # by which twice as many images must be faster to be worth their memory
 TIMES = 3
 

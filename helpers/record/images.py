@@ -401,25 +401,30 @@ def batches(
 ) -> Iterator[tuple[Tensor, Tensor, list[tuple[int, str]]]]:
     """Decode and prepare images in parallel; yield (indices, batch, unreadable) in the order of `indices`.
 
-    indices (b,) int64 and batch (b, 3, H, W) float32, on the device, hold the readable images of each
-    `batch_size` asked for; unreadable holds (index, reason) of the others, so b may be smaller, also 0 (then
-    the batch is (0,)). workers: processes that decode while the caller goes on; by default, for files and
-    another device than the processor, one per CPU, at most 8 (`torchrun`'s processes on a machine share its
-    CPUs). With 0 this process decodes each batch when it is due, files in as many threads as PyTorch uses: a
-    caller who computes on the processor has no time left to share. An error in `preprocess` is the caller's
-    and is raised.
+    indices (b,) int64 and batch (b, 3, H, W) float32, the batch on the device, hold the readable images of
+    each `batch_size` asked for; unreadable holds (index, reason) of the others, so b may be smaller, also 0
+    (then the batch is (0,)). An error in `preprocess` is the caller's and is raised.
+
+    device: where the caller computes. workers: processes that decode while the caller goes on. With 0 this
+    process decodes each batch when it is due, in as many threads as PyTorch uses where a set allows it
+    (`opens_in_threads`): a caller who computes on the processor has no time left to share. By default 0 for
+    sets in memory, and on the processor for those that threads may open; else one per CPU, at most 8
+    (`torchrun`'s processes on a machine share its CPUs). A `preprocess` that `parted` does not know is never
+    called in threads.
     """
     device = torch.device(device)
     if workers is None:
-        workers = 0 if images.in_memory or device.type == "cpu" else min(8, _cpus())
+        threads_do = device.type == "cpu" and images.opens_in_threads
+        workers = 0 if images.in_memory or threads_do else min(8, _cpus())
     indices = [int(i) for i in indices]
     parts = [indices[i : i + batch_size] for i in range(0, len(indices), batch_size)]
     to_pixels, to_numbers = parted(preprocess)
     workers = min(workers, len(parts))
     threads = torch.get_num_threads() if images.opens_in_threads and not workers else 1
+    known = to_numbers is not None
     with side_by_side(threads) as each:
         for read, batch, unreadable in DataLoader(
-            _Batches(images, to_pixels, parts, each),
+            _Batches(images, to_pixels, parts, each, known),
             batch_size=None,  # the data set makes whole batches
             collate_fn=tuple,
             num_workers=workers,
@@ -427,7 +432,7 @@ def batches(
             pin_memory=device.type == "cuda",
         ):
             batch = batch.to(device, non_blocking=True)
-            yield read, to_numbers(batch) if len(read) else batch, unreadable
+            yield read, to_numbers(batch) if known and len(read) else batch, unreadable
 
 
 def _cpus() -> int:
@@ -437,22 +442,26 @@ def _cpus() -> int:
 
 
 class _Batches(Dataset):
-    """(indices, batch, unreadable) for each list of image numbers; `each` maps a function over them."""
+    """(indices, batch, unreadable) for each list of image numbers.
 
-    def __init__(self, images: ImageSet, prepare: Callable, parts: list[list[int]], each: Callable):
-        self.images, self.prepare, self.parts, self.each = images, prepare, parts, each
+    each: maps a function over them, in threads perhaps; prepare: of an image, in the same threads if it may.
+    """
+
+    def __init__(self, images: ImageSet, prepare, parts: list[list[int]], each, in_threads: bool):
+        self.images, self.prepare, self.parts = images, prepare, parts
+        self.each, self.in_threads = each, in_threads
 
     def __len__(self) -> int:
         return len(self.parts)
 
     def __getitem__(self, part: int):
         readable, prepared, unreadable = [], [], []
-        for index, tensor, reason in self.each(self._read, self.parts[part]):
+        for index, found, reason in self.each(self._read, self.parts[part]):
             if reason is not None:
                 unreadable.append((index, reason))
                 continue
             readable.append(index)
-            prepared.append(tensor)
+            prepared.append(found if self.in_threads else self.prepare(found))
         shapes = {tuple(tensor.shape) for tensor in prepared}
         if len(shapes) > 1:
             raise SelectivityError(f"preprocessing gives images of different shapes: {shapes}")
@@ -460,8 +469,9 @@ class _Batches(Dataset):
         return torch.tensor(readable, dtype=torch.int64), batch, unreadable
 
     def _read(self, index: int):
+        """(index, image, prepared if that may be done in threads, and None), or (index, None, reason)."""
         try:
             image = self.images.open(index)
         except OSError as error:
             return index, None, str(error)
-        return index, self.prepare(image), None
+        return index, self.prepare(image) if self.in_threads else image, None

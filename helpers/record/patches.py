@@ -159,6 +159,9 @@ def as_shown(preprocess):
     offset = torch.from_numpy(offset).float()[:, None, None]
 
     def show(image: torch.Tensor) -> torch.Tensor:
-        return torch.einsum("ij,...jhw->...ihw", inverse, image - offset).clamp(0, 1)
+        there = image.device
+        return torch.einsum("ij,...jhw->...ihw", inverse.to(there), image - offset.to(there)).clamp(
+            0, 1
+        )
 
     return show

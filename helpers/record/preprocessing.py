@@ -6,11 +6,13 @@
     numbers(torch.stack([pixels(image)]))   # the same of a batch, on any device
 
 Pixels take a quarter of the memory of numbers. So they are what processes that decode images hand on, and
-what goes to a GPU, and the arithmetic of a whole batch is done where the network runs.
+what goes to a GPU, and the arithmetic of a whole batch is done where the network runs. (Another device than
+the processor may round a division differently, in the last bit.)
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,6 +31,8 @@ from torchvision.transforms import (
 )
 from torchvision.transforms import functional as pixels
 from torchvision.transforms._presets import ImageClassification
+
+from helpers.errors import SelectivityError
 
 _TENSOR_OF_ONE = ToTensor, v2.PILToTensor, PILToTensor, v2.ToImage
 _POINTWISE = (
@@ -59,6 +63,10 @@ class PixelPreprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     resample: str = "bicubic"
 
+    def __post_init__(self):
+        if 0 in self.std:
+            raise SelectivityError(f"std is {self.std}: a deviation of 0 cannot divide")
+
     def __call__(self, image: Image.Image) -> Tensor:
         return self.numbers(self.pixels(image)).contiguous()
 
@@ -71,7 +79,7 @@ class PixelPreprocessing:
         """Pixels (..., 3, H, W) -> what the network takes, float32."""
         if self.channels == "BGR":
             seen = seen.flip(-3)
-        return pixels.normalize(seen * (self.scale / 255), self.mean, self.std, inplace=True)
+        return _normalized(seen * (self.scale / 255), self.mean, self.std)
 
     def __str__(self) -> str:
         return (
@@ -81,45 +89,60 @@ class PixelPreprocessing:
         )
 
 
-def parted(preprocess: Callable[[Image.Image], Tensor]) -> tuple[Callable, Callable]:
+def _normalized(numbers, mean, std):
+    """Minus mean, divided by std, in place; torchvision's own waits for a GPU, to see whether std is 0."""
+    mean, std = (
+        torch.tensor(values, dtype=torch.float32)[:, None, None].to(numbers.device)
+        for values in (mean, std)
+    )
+    return numbers.sub_(mean).div_(std)
+
+
+def parted(preprocess: Callable[[Image.Image], Tensor]) -> tuple[Callable, Callable | None]:
     """(image -> uint8 (3, H, W), uint8 (n, 3, H, W) -> float32) that together do what `preprocess` does.
 
     Known are `PixelPreprocessing`, the transforms of torchvision's models, and a `Compose` of torchvision's
-    or timm's that ends in arithmetic on single pixels. One picture is tried; where the two do not give the
-    same bits, and for any other function, they are (`preprocess`, nothing).
+    own steps, as timm makes them, that ends in arithmetic on single pixels. Two pictures are tried; where the
+    two do not give the same bits, and for any other function, they are (`preprocess`, None).
     """
     two = _two_steps(preprocess)
-    return two if two is not None and _same(preprocess, *two) else (preprocess, _as_it_is)
-
-
-def _as_it_is(batch):
-    return batch
+    return two if two is not None and _same(preprocess, *two) else (preprocess, None)
 
 
 def _two_steps(preprocess):
-    if isinstance(preprocess, PixelPreprocessing):
+    # By their exact types: a class derived from one of these may do anything else.
+    kind = type(preprocess)
+    if kind is PixelPreprocessing:
         return preprocess.pixels, preprocess.numbers
-    if type(preprocess) is ImageClassification:
+    if kind is ImageClassification:
         p = preprocess
         before = [
             Resize(p.resize_size, p.interpolation, antialias=p.antialias),
             CenterCrop(p.crop_size),
         ]
-        return Compose([*before, PILToTensor()]), Compose(
-            [ConvertImageDtype(torch.float32), Normalize(p.mean, p.std)]
-        )
-    if not isinstance(preprocess, Compose | v2.Compose):
+        after = [ConvertImageDtype(torch.float32), partial(_normalized, mean=p.mean, std=p.std)]
+        return Compose([*before, PILToTensor()]), Compose(after)
+    if kind not in (Compose, v2.Compose):
         return None
     steps = list(preprocess.transforms)
     first = len(steps)
-    while first and isinstance(steps[first - 1], _POINTWISE):
+    while first and _kind(steps[first - 1]) in _POINTWISE:
         first -= 1
     # ToTensor scales as well: of a tensor it must do that alone. The others only change the type of object.
-    scales = (
-        [ConvertImageDtype(torch.float32)] if any(isinstance(s, ToTensor) for s in steps) else []
-    )
-    last = [step for step in steps[first:] if not isinstance(step, _TENSOR_OF_ONE)]
+    scales = [ConvertImageDtype(torch.float32)] if ToTensor in map(_kind, steps) else []
+    last = [_without_waiting(step) for step in steps[first:] if _kind(step) not in _TENSOR_OF_ONE]
     return Compose([*steps[:first], _to_pixels]), Compose([*scales, *last])
+
+
+def _kind(step):
+    """A step's type; of timm's `MaybeToTensor`, ToTensor, which it is. By name: timm need not be imported."""
+    return ToTensor if type(step).__name__ == "MaybeToTensor" else type(step)
+
+
+def _without_waiting(step):
+    if type(step) not in (Normalize, v2.Normalize):
+        return step
+    return partial(_normalized, mean=list(step.mean), std=list(step.std))
 
 
 def _to_pixels(image):
@@ -129,14 +152,14 @@ def _to_pixels(image):
 
 
 def _same(preprocess, to_pixels, to_numbers):
-    """Whether the two steps give what `preprocess` gives, bit by bit, of a picture of noise."""
+    """Whether the two steps give what `preprocess` gives, bit by bit, of two pictures of noise in a batch."""
     noise = np.random.default_rng(0).integers(0, 256, (67, 51, 3), dtype=np.uint8)
-    image = Image.fromarray(noise)
+    upright_and_not = [Image.fromarray(noise), Image.fromarray(noise.swapaxes(0, 1) // 2)]
     try:
-        seen = to_pixels(image)
-        return seen.dtype == torch.uint8 and torch.equal(
-            to_numbers(seen[None])[0], preprocess(image)
-        )
+        with torch.random.fork_rng(devices=[]):  # steps by chance must not change the caller's
+            seen = torch.stack([to_pixels(image) for image in upright_and_not])
+            expected = torch.stack([preprocess(image) for image in upright_and_not])
+        return seen.dtype == torch.uint8 and torch.equal(to_numbers(seen), expected)
     except (
         Exception
     ):  # whatever a caller's own steps raise; they will again, at an image of the caller's

@@ -87,7 +87,7 @@ def _offer(bits, images, payload, keys, carried, filled, floors, k, most, first,
 
 @_compiled
 def _unpack(keys, bits, images):
-    """Write responses as bits, and their images, from keys (U, m) into the first m columns."""
+    """Write responses, as bits, and images of keys into the first columns; see `toplist.unpack`."""
     for u in range(keys.shape[0]):
         for i in range(keys.shape[1]):
             ordered = np.int32(keys[u, i] >> 32)

@@ -4,23 +4,27 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+_TYPES = torch.float32, torch.bfloat16
+
 
 class LocalResponseNorm(nn.LocalResponseNorm):
     """Each response divided by a power of its neighbours' squares: the library's numbers, sooner.
 
     On the processor one image at a time: its maps stay in a near cache over the dozen steps. The library
-    takes each step of a whole batch, and the average over channels in a single thread. Elsewhere, and where
-    gradients or another type than float32 are asked for, this is the library's.
+    takes each step of a whole batch, and the average over channels in a single thread. The steps are the
+    same; a power may differ in its last bit, since PyTorch computes single ones apart from several at once,
+    and which are single depends on the size of what it is given and on the number of threads. bfloat16 is
+    computed in float32. On another device, and where gradients are asked for, this is the library's.
     """
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """maps (n, C, H, W) -> the same shape."""
         graph = torch.is_grad_enabled() and maps.requires_grad
-        if maps.ndim != 4 or not maps.is_cpu or maps.dtype != torch.float32 or graph:
+        if maps.ndim != 4 or not maps.is_cpu or maps.dtype not in _TYPES or graph:
             return super().forward(maps)
         normed = torch.empty_like(maps)
         for i in range(len(maps)):
-            image = maps[i : i + 1]
+            image = maps[i : i + 1].float()
             torch.div(image, self._divisors(image), out=normed[i : i + 1])
         return normed
 

@@ -121,9 +121,9 @@ def record(
     list (a shard, to `merge` later). checkpoint: a file written every `checkpoint_seconds`; if it exists the
     run continues from it and ends with the same record; it is removed at the end, or with keep_checkpoint
     left there, of the whole run, until the caller has the record in safety. workers: processes that read
-    images beside the network (see `batches`). Unreadable images are skipped
-    and named in `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan
-    response. Where memory does not hold a batch, half of it is tried, and so on; a warning says so.
+    images beside the network (see `batches`). Unreadable images are skipped and named in
+    `metadata["skipped"]`; more than 1 % of the set is a SelectivityError, and so is a nan response. Where
+    memory does not hold a batch, half of it is tried, and so on; a warning says so.
 
     Ctrl-C and SIGTERM end the run after the batch at hand, write the checkpoint and raise
     `Interrupted`, a KeyboardInterrupt. Only where this call was typed in a notebook's cell, Ctrl-C gives

@@ -14,7 +14,7 @@ on the processor, the second beside a GPU. `handing_on` leaves the bytes as they
 serve a device that has the arithmetic done in no time. One JSON line a way.
 
 Files: a folder given with --images (one folder a class), or as many as needed are made, as large as
-ImageNet's mostly are: 500 x 375 pixels, some 110 kB.
+ImageNet's mostly are: 500 x 375 pixels.
 """
 
 import argparse

@@ -69,6 +69,8 @@ class _Device(TorchDispatchMode):
         result = function(*args_here, **kwargs_here)
         if function._schema.is_mutable:
             return kwargs.get("out", args[0])
+        if any(there) != (goal.type == DEVICE.type):  # between devices everything is copied
+            result = tree_map(lambda t: t.clone() if isinstance(t, torch.Tensor) else t, result)
         if goal.type != DEVICE.type:
             return result
         with torch.inference_mode(False):  # which could not make tensors of a kind of their own

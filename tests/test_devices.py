@@ -44,6 +44,14 @@ def test_the_second_device_is_one():
             there + torch.ones(3)
         with pytest.raises(RuntimeError, match="not supported"):
             there.numpy()
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                here = torch.zeros(3)
+                there = here.to(DEVICE)
+                here += 1
+                fetched = there.cpu()
+                there += 2
+                assert fetched.tolist() == [0, 0, 0] and there.cpu().tolist() == [2, 2, 2]
     with pytest.raises(RuntimeError, match="still on"):
         there + 1
 

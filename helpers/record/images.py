@@ -184,10 +184,8 @@ _strict_pillow = _StrictPillow()
 
 def decode(file) -> Image.Image:
     """An image file, a path or open for reading, as RGB; raises what Pillow does, or OSError by our rules."""
-    with (
-        _strict_pillow,
-        Image.open(file, formats=picture_formats()) as image,
-    ):  # by content, not by name
+    # Pillow goes by content, not by name.
+    with _strict_pillow, Image.open(file, formats=picture_formats()) as image:
         return to_rgb(image)
 
 

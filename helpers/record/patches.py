@@ -159,9 +159,7 @@ def as_shown(preprocess):
     offset = torch.from_numpy(offset).float()[:, None, None]
 
     def show(image: torch.Tensor) -> torch.Tensor:
-        there = image.device
-        return torch.einsum("ij,...jhw->...ihw", inverse.to(there), image - offset.to(there)).clamp(
-            0, 1
-        )
+        to_rgb, black = inverse.to(image.device), offset.to(image.device)
+        return torch.einsum("ij,...jhw->...ihw", to_rgb, image - black).clamp(0, 1)
 
     return show

@@ -22,8 +22,10 @@ from torchvision.transforms import (
     CenterCrop,
     Compose,
     ConvertImageDtype,
+    Grayscale,
     InterpolationMode,
     Normalize,
+    Pad,
     PILToTensor,
     Resize,
     ToTensor,
@@ -34,15 +36,15 @@ from torchvision.transforms._presets import ImageClassification
 
 from helpers.errors import SelectivityError
 
+# Steps that do the same to an image each time, whoever else does it at once.
+_SHAPING = (
+    Resize, CenterCrop, Pad, Grayscale, v2.Resize, v2.CenterCrop, v2.Pad, v2.Grayscale
+)  # fmt: skip
+_SHAPING_OF_TIMM = "ResizeKeepRatio", "CenterCropOrPad", "TrimBorder"
 _TENSOR_OF_ONE = ToTensor, v2.PILToTensor, PILToTensor, v2.ToImage
 _POINTWISE = (
-    *_TENSOR_OF_ONE,
-    ConvertImageDtype,
-    v2.ToDtype,
-    v2.ConvertImageDtype,
-    Normalize,
-    v2.Normalize,
-)
+    *_TENSOR_OF_ONE, ConvertImageDtype, v2.ToDtype, v2.ConvertImageDtype, Normalize, v2.Normalize
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,10 @@ def _normalized(numbers, mean, std):
 def parted(preprocess: Callable[[Image.Image], Tensor]) -> tuple[Callable, Callable | None]:
     """(image -> uint8 (3, H, W), uint8 (n, 3, H, W) -> float32) that together do what `preprocess` does.
 
-    Known are `PixelPreprocessing`, the transforms of torchvision's models, and a `Compose` of torchvision's
-    own steps, as timm makes them, that ends in arithmetic on single pixels. Two pictures are tried; where the
-    two do not give the same bits, and for any other function, they are (`preprocess`, None).
+    Known are `PixelPreprocessing`, the transforms of torchvision's models, and a `Compose`, as timm makes
+    them too, of steps that shape the image (resize, crop, pad, grey) and then of arithmetic on single pixels.
+    Two pictures are tried; where the two do not give the same bits, and for any other function, they are
+    (`preprocess`, None).
     """
     two = _two_steps(preprocess)
     return two if two is not None and _same(preprocess, *two) else (preprocess, None)
@@ -125,6 +128,8 @@ def _two_steps(preprocess):
     if kind not in (Compose, v2.Compose):
         return None
     steps = list(preprocess.transforms)
+    if not all(_kind(step) in (*_SHAPING, *_POINTWISE) for step in steps):
+        return None
     first = len(steps)
     while first and _kind(steps[first - 1]) in _POINTWISE:
         first -= 1
@@ -135,8 +140,13 @@ def _two_steps(preprocess):
 
 
 def _kind(step):
-    """A step's type; of timm's `MaybeToTensor`, ToTensor, which it is. By name: timm need not be imported."""
-    return ToTensor if type(step).__name__ == "MaybeToTensor" else type(step)
+    """A step's type; of timm's, the one that it is like. By name: timm need not be imported."""
+    kind = type(step)
+    if kind.__module__ != "timm.data.transforms":
+        return kind
+    return {"MaybeToTensor": ToTensor}.get(
+        kind.__name__, Resize if kind.__name__ in _SHAPING_OF_TIMM else kind
+    )
 
 
 def _without_waiting(step):
@@ -146,9 +156,9 @@ def _without_waiting(step):
 
 
 def _to_pixels(image):
-    return (
-        pixels.pil_to_tensor(image) if isinstance(image, Image.Image) else image.as_subclass(Tensor)
-    )
+    if isinstance(image, Image.Image):
+        return pixels.pil_to_tensor(image)
+    return image.as_subclass(Tensor)
 
 
 def _same(preprocess, to_pixels, to_numbers):
@@ -156,11 +166,8 @@ def _same(preprocess, to_pixels, to_numbers):
     noise = np.random.default_rng(0).integers(0, 256, (67, 51, 3), dtype=np.uint8)
     upright_and_not = [Image.fromarray(noise), Image.fromarray(noise.swapaxes(0, 1) // 2)]
     try:
-        with torch.random.fork_rng(devices=[]):  # steps by chance must not change the caller's
-            seen = torch.stack([to_pixels(image) for image in upright_and_not])
-            expected = torch.stack([preprocess(image) for image in upright_and_not])
+        seen = torch.stack([to_pixels(image) for image in upright_and_not])
+        expected = torch.stack([preprocess(image) for image in upright_and_not])
         return seen.dtype == torch.uint8 and torch.equal(to_numbers(seen), expected)
-    except (
-        Exception
-    ):  # whatever a caller's own steps raise; they will again, at an image of the caller's
+    except Exception:  # whatever such steps raise; they will again, at an image of the caller's
         return False

@@ -161,11 +161,9 @@ class Shortlists:
 
         by_rows(some, len(keys))
         state = {"keys": torch.from_numpy(keys)}
-        return (
-            state
-            if carried is None
-            else state | {"payload": torch.from_numpy(carried).view(self._type)}
-        )
+        if carried is not None:
+            state["payload"] = torch.from_numpy(carried).view(self._type)
+        return state
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
         """Go on from a `state`."""

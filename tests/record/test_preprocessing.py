@@ -36,6 +36,7 @@ IN_TWO = {
             transforms.ConvertImageDtype(torch.float32),
         ]
     ),
+    "grey": transforms.Compose([transforms.Grayscale(3), transforms.Resize((64, 64)), *LATER]),
     "v2": v2.Compose([v2.Resize(72), v2.CenterCrop(64), v2.ToImage(), *V2]),
     "v2 on tensors": v2.Compose([v2.ToImage(), v2.Resize(72), v2.CenterCrop(64), *V2]),
 }
@@ -46,6 +47,9 @@ AS_IT_IS = {
         [transforms.Resize((64, 64)), transforms.ToTensor(), transforms.Lambda(lambda x: x**2)]
     ),
     "another crop each time": transforms.Compose([transforms.RandomCrop(16), *LATER]),
+    "a function among known steps": transforms.Compose(
+        [transforms.Resize((64, 64)), transforms.Lambda(lambda image: image), *LATER]
+    ),
 }
 
 

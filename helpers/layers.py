@@ -11,8 +11,9 @@ def layers_of(network, layers: str = "*") -> pd.DataFrame:
 
     Columns: layer; kind, the module's class; units; map, places (height x width) at which a unit answers to
     one image, tokens counting as a row of places; sees, the box of pixels that can change one answer, "image"
-    where it holds the whole input; stride, pixels between two places. layers: a glob, or several split by
-    commas. Raises SelectivityError, with near names, for a pattern that no layer matches.
+    where it holds the whole input, and for tokens, whose places are not followed (those of a vision
+    transformer's first attention see one patch each); stride, pixels between two places. layers: a glob, or
+    several split by commas. Raises SelectivityError, with near names, for a pattern that no layer matches.
     """
     names = match_layers(list(network.taps), layers)
     rows = []

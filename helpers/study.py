@@ -149,9 +149,14 @@ def open_study(name: str | None = None, images=None) -> Study:
     """Open a study by name; see the list at the top of this file.
 
     images: where the images of a record of your own are, as `record.open_images` takes it: a folder of
-    classes, tar shards, or several of them.
+    classes, tar shards, or several of them. Raises SelectivityError for a name that is no study, and for
+    images where a study has its own.
     """
     name = name or os.environ.get("STUDY") or "world"
+    if images is not None and (_of_world(name) or name in FETCHED):
+        raise SelectivityError(
+            f"study {name} has images of its own; for a network on others: study_of(NETWORK, {str(images)!r})"
+        )
     if _of_world(name):
         return _world(name)
     if name in _SHIPPED:

@@ -65,6 +65,12 @@ def test_googlenet_finds_its_network_and_photographs(real_home):
     assert study.has_network and study.has_images and len(study.images) == 3800
 
 
+@pytest.mark.parametrize("name", ["world", "worldnet-coarse", "googlenet-photographs"])
+def test_images_for_a_study_that_has_its_own_are_refused(name, picture_folder):
+    with pytest.raises(SelectivityError, match=f"{name} has images of its own.*study_of.NETWORK"):
+        open_study(name, images=str(picture_folder))
+
+
 def test_a_reader_s_own_record_is_a_study(empty_home, picture_folder, monkeypatch):
     network = load_network("timm:test_resnet", "random")
     own = record(network, FolderImages(picture_folder), 5, layers="*conv1", progress=False)

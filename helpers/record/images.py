@@ -238,8 +238,15 @@ def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:
     def visible(folder):
         """Its folders and images, by name."""
         nonlocal left_out
+        try:
+            listed = list(os.scandir(folder))
+        except OSError as error:
+            raise SelectivityError(
+                f"the folder {os.fspath(folder)} cannot be read ({error.strerror}): ask for the right to read "
+                "it, or take it away"
+            ) from None
         entries = {}
-        for entry in os.scandir(folder):
+        for entry in listed:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
             if not _is_inside(entry, inside):

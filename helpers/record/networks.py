@@ -123,25 +123,37 @@ def untrained(network: Network) -> Network:
     """A copy of a network as it was before training: the control for one that cannot be had by name.
 
     Every module that knows how to draw its weights (`reset_parameters`) does so, with a fixed seed; the
-    statistics of batch norms start anew. Raises SelectivityError, naming them, where parameters belong to no
-    such module: build that network anew and `wrap` it.
+    statistics of batch norms start anew. Where parameters belong to no such module (class tokens, layer
+    scales), a network that has its library's name is built anew by the library. Raises SelectivityError,
+    naming them, for one of your own: build it without its weights and `wrap` it.
     """
     module = copy.deepcopy(network.module)
     drawn = [child for child in module.modules() if hasattr(child, "reset_parameters")]
     own = {id(p) for child in drawn for p in child.parameters(recurse=False)}
     left = [name for name, p in module.named_parameters() if id(p) not in own]
     if left:
-        raise SelectivityError(
-            f"{network.name}: nothing says how {', '.join(left[:3])}{', ...' if len(left) > 3 else ''} were "
-            "first drawn: build the network without its weights, and wrap it"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        for child in drawn:
-            child.reset_parameters()
+        module = _built_anew(network, left)
+    else:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(SEED)
+            for child in drawn:
+                child.reset_parameters()
     name = f"{network.name} before training"
     return _network(name, module, network.preprocess, network.preprocessing, network.input_size,
                     network.class_names)  # fmt: skip
+
+
+def _built_anew(network, undrawn) -> nn.Module:
+    """The module as its library first builds it, if the network has a library's name and shape."""
+    if network.name.partition(":")[0] in _LIBRARIES:
+        module = load_network(network.name, "random").module
+        shapes = [{n: p.shape for n, p in m.named_parameters()} for m in (module, network.module)]
+        if shapes[0] == shapes[1]:
+            return module
+    raise SelectivityError(
+        f"{network.name}: nothing says how {', '.join(undrawn[:3])}{', ...' if len(undrawn) > 3 else ''} "
+        "were first drawn: build the network without its weights, and wrap it"
+    )
 
 
 def _network(name, module, preprocess, preprocessing, input_size, class_names) -> Network:

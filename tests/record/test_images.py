@@ -4,6 +4,8 @@ import os
 import pickle
 import shutil
 import struct
+import sys
+import tempfile
 import threading
 import warnings
 import zlib
@@ -466,3 +468,26 @@ def test_real_folders_open():
     both = FolderImages([REAL / "stanford_dogs", REAL / "caltech101"])
     assert len(both) == 3800 and len(set(both.names)) == 3800
     assert both.class_names[120] == "Faces"
+
+
+@pytest.fixture
+def forbidden(tmp_path_factory):
+    """A folder of classes of which one may not be listed; root, who may everything, is somebody else meanwhile."""
+    root = Path(tempfile.mkdtemp())  # not under pytest's folders, which only their owner may enter
+    root.chmod(0o755)
+    (root / "cat").mkdir()
+    (root / "dog").mkdir(mode=0)
+    as_root = os.geteuid() == 0
+    if as_root:
+        os.seteuid(65534)
+    yield root
+    if as_root:
+        os.seteuid(0)
+    (root / "dog").chmod(0o700)
+    shutil.rmtree(root)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of folders are another matter there")
+def test_a_folder_that_may_not_be_read_is_named(forbidden):
+    with pytest.raises(SelectivityError, match="dog cannot be read .Permission denied.: ask for"):
+        FolderImages(forbidden)

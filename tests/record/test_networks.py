@@ -186,9 +186,24 @@ def test_an_untrained_copy_forgets_what_was_learned():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_parameters_that_nothing_draws_are_named():
+@pytest.mark.parametrize("name", ["timm:test_vit", "timm:test_convnext"])
+def test_what_no_module_draws_is_built_anew_by_its_library(name):
+    trained = load_network(name, "random")
+    first = {n: p.clone() for n, p in trained.module.named_parameters()}
+    with torch.no_grad():
+        for parameter in trained.module.parameters():
+            parameter += 7.0
+    before = untrained(trained)
+    assert before.name == f"{name} before training"
+    assert all(torch.equal(p, first[n]) for n, p in before.module.named_parameters())
+    assert list(before.taps) == list(trained.taps)
+
+
+@pytest.mark.parametrize("name", ["mine", "timm:test_vit2"])  # the second names another architecture
+def test_parameters_that_nothing_draws_are_named(name):
+    module = load_network("timm:test_vit", "random").module
     with pytest.raises(SelectivityError, match="nothing says how cls_token, pos_embed"):
-        untrained(load_network("timm:test_vit", "random"))
+        untrained(wrap(module, name, input_size=(160, 160)))
 
 
 def test_wrap_with_preprocessing_of_its_own():

@@ -82,7 +82,8 @@ def _parser():
         "--faster",
         metavar="WAYS",
         default="",
-        help="fold, bf16 or fold,bf16: other arithmetic; the record says by how much it moves responses",
+        help="fold, bf16, compile or several (fold,bf16): other arithmetic; the record says by how much it "
+        "moves responses",
     )
     p.add_argument(
         "--workers",

@@ -161,7 +161,7 @@ def test_an_unreadable_image_is_skipped_and_named(many, tmp_path):
         ([*NETWORK, "--images", "{images}", "--layers", "conv9*"], "no layer matches"),
         ([*NETWORK, "--images", "{empty}"], "no images"),
         ([*NETWORK, "--images", "{missing}"], "missing"),
-        ([*NETWORK, "--images", "{images}", "--faster", "fold,fp8"], "'fp8'; there are fold, bf16"),
+        ([*NETWORK, "--images", "{images}", "--faster", "fold,fp8"], "'fp8'; there are fold, bf16, compile"),
         ([*NETWORK, "--images", "{images}", "--device", "abacus"], "device 'abacus' cannot be used"),
         (["--network", "timm:test_resnet", "--weights", "{nothing}", "--images", "{images}"], "nothing.pth"),
     ],

@@ -1,13 +1,15 @@
 """Faster doubles of a network, at the price of slightly other responses; and that price, measured.
 
     double = quickened(network, ("fold", "bf16"), device)
-    with double.computing():
-        double.module(batch)
+    with double.computing(), double.reading(taps, reader) as run:
+        run(batch)
 
-fold  A batch norm that takes the output of a convolution or linear layer directly is worked into that
-      layer's weights. The responses are the same but for rounding.
-bf16  Convolutions and linear layers compute in bfloat16, whose numbers have 8 significant bits, and the
-      maps between them take half the memory.
+fold     A batch norm that takes the output of a convolution or linear layer directly is worked into that
+         layer's weights. The responses are the same but for rounding.
+bf16     Convolutions and linear layers compute in bfloat16, whose numbers have 8 significant bits, and the
+         maps between them take half the memory.
+compile  The network and the reading of its maps become one program, see `compiled`: meant for GPUs and many
+         images. The responses are the same but for rounding.
 """
 
 import contextlib
@@ -23,16 +25,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.errors import SelectivityError
+from helpers.record.compiled import CompiledReading
 from helpers.record.memory import ForwardPass
 from helpers.record.statistics import ResponseReader, Responses, columns_of
 from helpers.record.taps import listening
 
-WAYS = "fold", "bf16"
+WAYS = "fold", "bf16", "compile"
 _CONVOLUTIONS = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d
 )  # fmt: skip
 _ROUNDING = (
-    0.02  # standard deviations by which folding may move a response: more than GPUs' TF32 rounds
+    0.02  # standard deviations by which rounding may move a response: more than GPUs' TF32 does
 )
 
 
@@ -49,10 +52,31 @@ def check_ways(ways) -> tuple[str, ...]:
 
 @dataclass
 class Double:
-    """A module that stands for a network's own, and the context in which it computes."""
+    """A module that stands for a network's own, and the context in which it computes.
+
+    compiled: whether it is to be one program with the reading of its maps; images: how many it takes at once.
+    """
 
     module: nn.Module
     computing: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+    compiled: bool = False
+    images: int = 32
+    _program: CompiledReading | None = None
+
+    @contextlib.contextmanager
+    def reading(self, taps, reader):
+        """Within the block, calling what is given on a batch lets the reader have what it reads of the taps.
+
+        taps: layer -> Tap, the same at each call.
+        """
+        if not self.compiled:
+            with listening(self.module, taps, reader.read):
+                yield self.module
+            return
+        if self._program is None:
+            self._program = CompiledReading(self.module, taps, self.images)
+        self._program.reader = reader
+        yield self._program
 
 
 def quickened(network, ways, device) -> Double:
@@ -62,13 +86,14 @@ def quickened(network, ways, device) -> Double:
     double = copy.deepcopy(network.module)
     if "fold" in ways:
         fold_norms(double, network.taps)
+    compiled = "compile" in ways
     if "bf16" not in ways:
-        return Double(_placed(double, device))
+        return Double(_placed(double, device), compiled=compiled)
     for child in double.modules():
         if _is_plain(child):
             child.to(torch.bfloat16)  # once, not in every pass
     kind = torch.device(device).type
-    return Double(_placed(double, device), lambda: torch.autocast(kind, torch.bfloat16))
+    return Double(_placed(double, device), lambda: torch.autocast(kind, torch.bfloat16), compiled)
 
 
 def _placed(module, device):
@@ -122,9 +147,9 @@ def drift(network, double, geometry, batch) -> dict[str, float]:
     `geometry`; the deviation is of all n x U responses of the kind. A layer whose responses do not vary has
     0 where the double's are the same, else inf; one with nan in the network's own responses has nan.
     """
-    own = _responses(network.module, network.taps, geometry, batch)
+    own = _responses(Double(network.module), network.taps, geometry, batch)
     with double.computing():
-        other = _responses(double.module, network.taps, geometry, batch)
+        other = _responses(double, network.taps, geometry, batch)
     moved = {}
     for layer, units in columns_of(geometry).items():
         parts = [
@@ -135,14 +160,14 @@ def drift(network, double, geometry, batch) -> dict[str, float]:
     return moved
 
 
-def _responses(module, taps, geometry, batch):
-    """Largest, smallest and mean responses of a module to a batch, (n, U) each."""
-    device = next(module.parameters()).device
+def _responses(double, taps, geometry, batch):
+    """Largest, smallest and mean responses of a double to a batch, (n, U) each."""
+    device = next(double.module.parameters()).device
     units = sum(g.units for g in geometry.values())
     rows, reader = Responses.empty(len(batch), units, device), ResponseReader(geometry)
     batch = batch.to(device).contiguous(memory_format=torch.channels_last)
-    with listening(module, {layer: taps[layer] for layer in geometry}, reader.read):
-        ForwardPass(module, reader)(batch, rows)
+    with double.reading({layer: taps[layer] for layer in geometry}, reader) as run:
+        ForwardPass(run, reader)(batch, rows)
     return [values.cpu() for values in (rows.max, rows.min, rows.mean)]
 
 
@@ -152,15 +177,15 @@ def _apart(own, other):
     return most / spread if spread > 0 else float("inf") if most else 0.0
 
 
-def refuse_more_than_rounding(network, moved) -> None:
-    """Folding alone must not change what a network computes; SelectivityError where it does.
+def refuse_more_than_rounding(network, ways, moved) -> None:
+    """Folding and compiling must not change what a network computes; SelectivityError where they do.
 
-    A network's own nan is left to the recording, which says on what image.
+    moved: the `drift` of these ways. A network's own nan is left to the recording, which says on what image.
     """
     moved = {layer: most for layer, most in moved.items() if most == most}
     layer = max(moved, key=moved.get, default=None)
     if layer is not None and moved[layer] > _ROUNDING:
         raise SelectivityError(
-            f"{network.name}: its batch norms cannot be folded, it would move responses of {layer} by "
-            f"{moved[layer]:.2g} standard deviations: record without `fold`"
+            f"{network.name}: with {' and '.join(ways)} responses of {layer} would move by "
+            f"{moved[layer]:.2g} standard deviations, which is no rounding: record without"
         )

@@ -43,8 +43,8 @@ def kept_memory():
 class ForwardPass:
     """Runs a network on batches for a reader; in halves, quarters, ... once memory has run out."""
 
-    def __init__(self, module, reader):
-        self._module, self._reader, self._most = module, reader, None
+    def __init__(self, run, reader):
+        self._run, self._reader, self._most = run, reader, None
 
     def __call__(self, batch: torch.Tensor, rows) -> None:
         """Run on a batch (n, ...), whose responses belong in rows, a `Responses` of n images.
@@ -56,7 +56,7 @@ class ForwardPass:
             images = min(self._most or len(batch), len(batch) - done)
             self._reader.write_to(rows.rows(done, done + images))
             try:
-                self._module(batch[done : done + images])
+                self._run(batch[done : done + images])
                 done += images
                 continue
             except (RuntimeError, MemoryError) as error:
@@ -70,8 +70,8 @@ class ForwardPass:
     def _halve(self, images):
         if images == 1:
             raise SelectivityError(
-                f"there is not enough memory for {type(self._module).__name__} on one image: record fewer "
-                "layers, a shorter list (k), or on another device"
+                "there is not enough memory for the network on one image: record fewer layers, a shorter "
+                "list (k), or on another device"
             )
         self._most = images // 2
         warnings.warn(

@@ -45,7 +45,7 @@ from helpers.record.store import (
     write_tensors,
 )
 from helpers.record.tally import ClassTally, statistic
-from helpers.record.taps import listening, match_layers
+from helpers.record.taps import match_layers
 from helpers.record.threads import Background
 from helpers.record.toplist import RankedList, unpack
 from helpers.record.weights import first_line
@@ -116,7 +116,7 @@ def record(
     network: a `Network`; images: an `ImageSet`. k: list length (`default_k`). layers: a glob or a
     list of names. batch_size: images at once, or "auto" for as many as make it fastest. responses:
     statistics of which every single response is kept, (N, U) each: for small sets only. faster: "fold",
-    "bf16" or both, other arithmetic by which responses move (see the module `faster`);
+    "bf16", "compile" or several, other arithmetic by which responses move (see the module `faster`);
     `metadata["faster"]` says by how much, on the first images. indices: record only these images of the
     list (a shard, to `merge` later). checkpoint: a file written every `checkpoint_seconds`; if it exists the
     run continues from it and ends with the same record; it is removed at the end, or with keep_checkpoint
@@ -146,6 +146,7 @@ def record(
         done = run.resume(checkpoint, indices)
         double = quickened(network, ways, device)
         batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
+        double.images = min(batch_size, len(indices))
         run.make_room(batch_size)
         if ways:
             run.price = _measured_price(network, images, double, ways, geometry, device)
@@ -171,10 +172,13 @@ def _measured_price(network, images, double, ways, geometry, device):
     batch = next((batch for _, batch, _ in first if len(batch)), None)
     if batch is None:
         return {"ways": list(ways), "drift": dict.fromkeys(geometry, 0.0)}
-    if "fold" in ways:
-        folded = double if ways == ("fold",) else quickened(network, ("fold",), device)
-        refuse_more_than_rounding(network, drift(network, folded, geometry, batch))
-    return {"ways": list(ways), "drift": drift(network, double, geometry, batch)}
+    moved = drift(network, double, geometry, batch)
+    if "bf16" not in ways:
+        refuse_more_than_rounding(network, ways, moved)
+    elif "fold" in ways:
+        folded = quickened(network, ("fold",), device)
+        refuse_more_than_rounding(network, ("fold",), drift(network, folded, geometry, batch))
+    return {"ways": list(ways), "drift": moved}
 
 
 def _pass(run, double, indices, done, batch_size, workers, checkpoint, every, progress):
@@ -185,12 +189,12 @@ def _pass(run, double, indices, done, batch_size, workers, checkpoint, every, pr
                desc=f"recording {network.name}", file=sys.stderr)  # fmt: skip
     saved = time.monotonic()
     reader = ResponseReader(run.geometry)
-    forward = ForwardPass(double.module, reader)
     taps = {layer: network.taps[layer] for layer in run.geometry}
     with (
-        listening(double.module, taps, reader.read), torch.inference_mode(), double.computing(),
+        double.reading(taps, reader) as passing, torch.inference_mode(), double.computing(),
         bar, StopRequests() as stop, lost_workers(checkpoint),
     ):  # fmt: skip
+        forward = ForwardPass(passing, reader)
         for numbers, batch, unreadable in stream:
             run.skip(unreadable, len(images))
             if len(numbers):

@@ -76,6 +76,11 @@ class ResponseReader:
         else:
             reduce_maps(maps, self._rows, columns)
 
+    def take(self, responses: Responses) -> None:
+        """Take over what was read elsewhere, of all layers side by side."""
+        for own, read in zip(vars(self._rows).values(), vars(responses).values(), strict=True):
+            own.copy_(read)
+
 
 def reduce_maps(maps, into, columns) -> None:
     """What `sweep` does, with the reductions of the maps' own device.

@@ -199,7 +199,9 @@ def test_what_no_module_draws_is_built_anew_by_its_library(name):
     assert list(before.taps) == list(trained.taps)
 
 
-@pytest.mark.parametrize("name", ["mine", "timm:test_vit2"])  # the second names another architecture
+@pytest.mark.parametrize(
+    "name", ["mine", "timm:test_vit2"]
+)  # the second names another architecture
 def test_parameters_that_nothing_draws_are_named(name):
     module = load_network("timm:test_vit", "random").module
     with pytest.raises(SelectivityError, match="nothing says how cls_token, pos_embed"):

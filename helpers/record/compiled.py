@@ -1,0 +1,106 @@
+"""A network and the reading of its maps, made one program by `torch.compile`.
+
+The compiler sees what a layer gives together with what is read from it and with the activation that follows,
+and need not bring a map from memory once for each. It translates for minutes, so this is for many images.
+"""
+
+import torch
+from torch import nn
+
+from helpers.errors import SelectivityError
+from helpers.record.memory import out_of_memory
+from helpers.record.receptive_field import as_positions
+from helpers.record.statistics import Responses
+from helpers.record.sweep import sweep
+from helpers.record.weights import first_line
+
+
+class CompiledReading:
+    """Runs a module on batches of one size, and gives what was read of all layers to the `reader`.
+
+    module: runs on hooks of its own from now on, so give a copy. taps: the layers to read, as in
+    `taps.listening`. images: the size of a batch; a smaller one is filled up, because for each size the
+    program would be made anew. Raises SelectivityError where the module cannot be made one program: there is
+    no compiler, or its way depends on the images.
+    """
+
+    def __init__(self, module: nn.Module, taps, images: int):
+        self.reader, self._images = None, images
+        torch.compiler.reset()  # only so many programs are made of one function; earlier ones are done with
+        self._run = torch.compile(_Reading(module, taps), fullgraph=True, dynamic=False)
+
+    def __call__(self, batch: torch.Tensor) -> None:
+        images = len(batch)
+        try:
+            found = self._run(_filled_up(batch, self._images))
+        except Exception as error:  # what compilers raise is of many kinds
+            if out_of_memory(error):
+                self._images = images // 2  # as many as come next
+                raise
+            raise SelectivityError(
+                f"the network cannot be compiled ({type(error).__name__}: {first_line(error)}): record "
+                "without `compile`"
+            ) from error
+        self.reader.take(Responses(*found).rows(0, images))
+
+
+def _filled_up(batch, images):
+    """The batch with its last image again and again, up to so many images."""
+    missing = images - len(batch)
+    if missing <= 0:
+        return batch
+    more = batch[-1:].expand(missing, *batch.shape[1:])
+    return torch.cat([batch, more]).contiguous(memory_format=torch.channels_last)
+
+
+class _Reading(nn.Module):
+    """A module that gives what is read of its layers, as in `Responses`, in the stead of its output."""
+
+    def __init__(self, module, taps):
+        super().__init__()
+        self.module, self._layers, self._found = module, list(taps), {}
+        for layer, tap in taps.items():
+            child = module.get_submodule(tap.module)
+            if tap.side == "input":
+                child.register_forward_pre_hook(
+                    self._reader(layer, tap, lambda inputs, _: inputs[0])
+                )
+            else:
+                child.register_forward_hook(self._reader(layer, tap, lambda _, output: output))
+
+    def _reader(self, layer, tap, of):
+        def read(child, inputs, output=None):
+            self._found[layer] = _read(as_positions(tap.values(of(inputs, output)).float()))
+
+        return read
+
+    def forward(self, batch):
+        self._found.clear()
+        self.module(batch)
+        found = [self._found[layer] for layer in self._layers]
+        return tuple(torch.cat(parts, 1) for parts in zip(*found, strict=True))
+
+
+def _read(maps):
+    """What a `Responses` holds of maps (n, H, W, U), one tensor each."""
+    return tuple(_swept(maps)) if maps.is_cpu else reduced(maps)
+
+
+def reduced(maps):
+    """What `sweep` finds, in operations of which a compiler makes one."""
+    flat = maps.flatten(1, 2)
+    places = flat.argmax(1).int(), flat.argmin(1).int()  # of equal values the first
+    return flat.amax(1), flat.amin(1), flat.mean(1), *places
+
+
+@torch.library.custom_op("neuron_selectivity::sweep", mutates_args=())
+def _swept(maps: torch.Tensor) -> list[torch.Tensor]:
+    """`sweep`, for the compiler one step that it does not look into."""
+    rows = Responses.empty(len(maps), maps.shape[-1], maps.device)
+    sweep(maps, [t.numpy() for t in vars(rows).values()], 0)
+    return list(vars(rows).values())
+
+
+@_swept.register_fake
+def _(maps):
+    return list(vars(Responses.empty(len(maps), maps.shape[-1], maps.device)).values())

@@ -1,7 +1,7 @@
 """python -m benchmarks.faster: recording with other arithmetic, beside recording with the network's own.
 
 Both take turns over the same images in memory; what is timed is the pass over the images, without making
-the double and measuring its drift. `times_as_fast` is the median of the rounds' own ratios; `drift` is what
+the double and measuring its drift, which includes compiling it. `times_as_fast` is the median of the rounds' own ratios; `drift` is what
 the record says of itself: the largest difference of a response, in standard deviations of its layer, on
 noise. Weights are random where the real ones are not on this machine. One JSON line each.
 """
@@ -19,7 +19,7 @@ from helpers.record import record, recorder
 from helpers.record.recorder import best_device
 
 NETWORKS = {"googlenet": 128, "torchvision:resnet50": 96}  # images a round
-WAYS = (("fold",), ("bf16",), ("fold", "bf16"))
+WAYS = (("fold",), ("bf16",), ("fold", "bf16"), ("compile",))
 
 
 @contextlib.contextmanager

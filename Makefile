@@ -55,7 +55,7 @@ unit-test: $(INSTALLED)  ## the package alone
 
 site-test: book  ## the built book and its pages in a browser
 	$(call say,Testing the book and its pages in a browser)
-	@$(BIN)/python -m pytest -q tests/book tests/browser
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal tests/book tests/browser
 
 serve: book  ## build, then serve the pages on this machine (PORT=8000)
 	$(call say,Serving on http://localhost:$(PORT) (Ctrl-C stops))

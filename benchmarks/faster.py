@@ -1,9 +1,10 @@
 """python -m benchmarks.faster: recording with other arithmetic, beside recording with the network's own.
 
 Both take turns over the same images in memory; what is timed is the pass over the images, without making
-the double and measuring its drift, which includes compiling it. `times_as_fast` is the median of the rounds' own ratios; `drift` is what
-the record says of itself: the largest difference of a response, in standard deviations of its layer, on
-noise. Weights are random where the real ones are not on this machine. One JSON line each.
+the double and measuring its drift, which includes compiling it. `times_as_fast` is the median of the rounds'
+own ratios; `drift` is what the record says of itself: the largest difference of a response, in standard
+deviations of its layer, on noise. Weights are random where the real ones are not on this machine. One JSON
+line each.
 """
 
 import argparse

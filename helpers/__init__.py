@@ -15,8 +15,27 @@ One recording, everything else a pure function of it:
     claims/        what the papers claim, measured
 """
 
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
 from helpers.errors import SelectivityError
-from helpers.study import Study, open_study, study_of
+
+if TYPE_CHECKING:
+    from helpers.study import Study, open_study, study_of
 
 __version__ = "0.1.0"
 __all__ = ["SelectivityError", "Study", "open_study", "study_of"]
+
+
+def __getattr__(name):
+    """What needs PyTorch is read in when it is first asked for: `python -m helpers --help` need not wait."""
+    if name in __all__:
+        return getattr(import_module("helpers.study"), name)
+    if find_spec(f"helpers.{name}"):
+        return import_module(f"helpers.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

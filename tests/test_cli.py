@@ -1,5 +1,7 @@
 """The command line as a researcher meets it: real processes, real faults."""
 
+import contextlib
+import io
 import json
 import os
 import random
@@ -8,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -30,6 +33,22 @@ def run(*arguments, **options):
     return subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=300, **options
     )
+
+
+def here(*arguments):
+    """The same command in this process, which has read in PyTorch already; warnings are on stderr too."""
+    said, wrong = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                status = main([*map(str, arguments)])
+            except SystemExit as end:
+                status = end.code
+        for warning in warned:
+            if issubclass(warning.category, UserWarning):
+                print(warning.message, file=wrong)
+    return subprocess.CompletedProcess(arguments, status, said.getvalue(), wrong.getvalue())
 
 
 def one_line(process):
@@ -63,7 +82,7 @@ def uninterrupted(many, tmp_path_factory):
 
 
 def test_records_and_tells(uninterrupted, many):
-    shown = run("info", uninterrupted)
+    shown = here("info", uninterrupted)
     assert shown.returncode == 0
     for part in (
         "timm:test_resnet",
@@ -137,18 +156,18 @@ def test_an_unreadable_image_is_skipped_and_named(many, tmp_path):
     shutil.copytree(many / "c01", folder / "c01")
     (folder / "c00" / "050.png").write_bytes((folder / "c00" / "050.png").read_bytes()[:60])
     out = tmp_path / "r.safetensors"
-    process = run("record", *NETWORK, "--images", folder, "--out", out)
+    process = here("record", *NETWORK, "--images", folder, "--out", out)
     assert process.returncode == 0, process.stderr
     assert "1 images skipped; c00/050.png" in process.stdout
     recorded = Record.load(out)
     assert recorded.counts.tolist() == [99, 100]
     assert [name for name, _ in recorded.metadata["skipped"]] == ["c00/050.png"]
     assert 50 not in recorded[recorded.layers[0]].top.images
-    assert "c00/050.png" in run("info", out).stdout
+    assert "c00/050.png" in here("info", out).stdout
     for broken in ("051.png", "052.png", "053.png"):
         (folder / "c00" / broken).write_bytes(b"no image")
     line = one_line(
-        run("record", *NETWORK, "--images", folder, "--out", tmp_path / "s.safetensors")
+        here("record", *NETWORK, "--images", folder, "--out", tmp_path / "s.safetensors")
     )
     assert "more than 1 %" in line and not (tmp_path / "s.safetensors").exists()
 
@@ -171,20 +190,20 @@ def test_bad_input_is_one_line(arguments, says, many, tmp_path):
               "nothing": tmp_path / "nothing.pth"}  # fmt: skip
     (tmp_path / "class").mkdir()
     arguments = [a.format(**places) for a in arguments]
-    assert says in one_line(run("record", *arguments, "--out", tmp_path / "x.safetensors"))
+    assert says in one_line(here("record", *arguments, "--out", tmp_path / "x.safetensors"))
 
 
 def test_other_files_are_refused_in_one_line(uninterrupted, many, tmp_path):
     truncated = tmp_path / "truncated.safetensors"
     truncated.write_bytes(uninterrupted.read_bytes()[:5000])
-    assert "not a complete file" in one_line(run("info", truncated))
-    assert "no such file" in one_line(run("info", tmp_path / "missing.safetensors"))
-    assert "is a folder" in one_line(run("info", tmp_path))
+    assert "not a complete file" in one_line(here("info", truncated))
+    assert "no such file" in one_line(here("info", tmp_path / "missing.safetensors"))
+    assert "is a folder" in one_line(here("info", tmp_path))
     assert "must end in .safetensors" in one_line(
-        run("record", *NETWORK, "--images", many, "--out", tmp_path / "x.txt")
+        here("record", *NETWORK, "--images", many, "--out", tmp_path / "x.txt")
     )
     assert "no such folder" in one_line(
-        run("record", *NETWORK, "--images", many, "--out", tmp_path / "nowhere" / "x.safetensors")
+        here("record", *NETWORK, "--images", many, "--out", tmp_path / "nowhere" / "x.safetensors")
     )
     # A checkpoint of another run (other k) is neither used nor overwritten.
     checkpoint = tmp_path / "c"
@@ -198,7 +217,7 @@ def test_other_files_are_refused_in_one_line(uninterrupted, many, tmp_path):
     process.wait()
     kept = checkpoint.read_bytes()
     line = one_line(
-        run("record", *NETWORK, "--images", many, "--out", tmp_path / "b.safetensors", "--k", 30,
+        here("record", *NETWORK, "--images", many, "--out", tmp_path / "b.safetensors", "--k", 30,
             "--checkpoint", checkpoint)
     )  # fmt: skip
     assert "another run" in line and "k" in line and checkpoint.read_bytes() == kept
@@ -216,18 +235,18 @@ def test_processes_that_read_are_as_many_as_asked_for(workers, many, tmp_path, m
 
 
 def test_fewer_than_no_processes_are_refused(many, tmp_path):
-    refused = run("record", *NETWORK, "--images", many, "--out", tmp_path / "r.safetensors",
+    refused = here("record", *NETWORK, "--images", many, "--out", tmp_path / "r.safetensors",
                   "--workers", "-1")  # fmt: skip
     assert refused.returncode == 2 and "--workers" in refused.stderr
 
 
 def test_other_arithmetic_is_told_with_its_price(many, tmp_path):
     out = tmp_path / "fast.safetensors"
-    made = run("record", *NETWORK, "--images", many, "--out", out, "--batch-size", "auto",
+    made = here("record", *NETWORK, "--images", many, "--out", out, "--batch-size", "auto",
                "--layers", "layer1*", "--faster", "bf16, fold", "--workers", 1)  # fmt: skip
     assert made.returncode == 0, made.stderr
     price = "fold and bf16: on the first images, responses moved by at most 0.0"
-    assert price in made.stdout and price in run("info", out).stdout
+    assert price in made.stdout and price in here("info", out).stdout
 
 
 def test_real_googlenet_on_real_photographs(real_home, tmp_path):
@@ -246,11 +265,11 @@ def test_real_googlenet_on_real_photographs(real_home, tmp_path):
 
 
 @pytest.mark.parametrize(("study", "paper"), [("googlenet", "1"), ("world", "2")])
-def test_claims_are_printed_for_people_and_for_programs(study, paper, tmp_path):
+def test_claims_are_printed_for_people_and_for_programs(study, paper, tmp_path, monkeypatch):
     """Without weights or photographs: numbers and tables that ship are enough."""
-    home = {"SELECTIVITY_HOME": str(tmp_path)} if study == "googlenet" else {}
-    environment = {**os.environ, **home}  # the world's record may be kept from another test
-    printed = run("claims", "--study", study, "--json", "--paper", paper, env=environment)
+    if study == "googlenet":  # the world's record may be kept from another test
+        monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path))
+    printed = run("claims", "--study", study, "--json", "--paper", paper)
     assert printed.returncode == 0, printed.stderr
     rows = json.loads(printed.stdout)
     wanted = {"id", "paper", "statement", "measured", "null", "verdict"}
@@ -260,7 +279,7 @@ def test_claims_are_printed_for_people_and_for_programs(study, paper, tmp_path):
     assert {"holds", "does not hold"} < set(verdicts)
     # Of paper 1 five are about other ways of training, which the world has.
     assert verdicts.count("cannot be tested here") <= 5
-    people = run("claims", "--study", study, "--paper", paper, env=environment).stdout
+    people = here("claims", "--study", study, "--paper", paper).stdout
     assert all(row["statement"] in people for row in rows) and "DOES NOT HOLD" in people
     for row in rows:
         assert (row["measured"] is None) == (row["verdict"] == "cannot be tested here")

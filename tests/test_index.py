@@ -137,8 +137,7 @@ def test_the_command_writes_the_table(folder):
 
 def test_the_same_table_as_parquet(folder):
     for name in ("plain.csv", "plain.parquet"):
-        done = run("index", folder / "r.safetensors", "--out", folder / name)
-        assert done.returncode == 0, done.stderr
+        assert main(["index", str(folder / "r.safetensors"), "--out", str(folder / name)]) == 0
     written = pd.read_csv(folder / "plain.csv", keep_default_na=False, na_values=[""])
     pd.testing.assert_frame_equal(pd.read_parquet(folder / "plain.parquet"), written)
 

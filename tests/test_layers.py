@@ -1,12 +1,10 @@
 """The layers of a network before it is recorded: what stands in the table is what a recording finds."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
 
+from helpers.__main__ import main
 from helpers.errors import SelectivityError
 from helpers.layers import layers_of
 from helpers.record import load_network, wrap
@@ -65,11 +63,10 @@ def test_a_pattern_that_fits_nothing():
         layers_of(wrap(Unusual(), "unusual", input_size=(40, 40)), "frist")
 
 
-def test_from_the_command_line():
-    command = [sys.executable, "-m", "helpers", "layers", "worldnet-fine", "--layers", "conv*"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    lines = [line.split() for line in done.stdout.splitlines()]
+def test_from_the_command_line(capsys):
+    assert main(["layers", "worldnet-fine", "--layers", "conv*"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == ["layer", "kind", "units", "map", "sees", "stride"]
     assert [line[0] for line in lines[1:]] == [f"conv{i}" for i in range(1, 8)]
-    wrong = subprocess.run([*command[:4], "wordlnet-fine"], capture_output=True, text=True)
-    assert wrong.returncode == 2 and "did you mean worldnet-fine" in wrong.stderr
+    assert main(["layers", "wordlnet-fine"]) == 2
+    assert "did you mean worldnet-fine" in capsys.readouterr().err

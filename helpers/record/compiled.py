@@ -25,7 +25,7 @@ class CompiledReading:
     """
 
     def __init__(self, module: nn.Module, taps, images: int):
-        self.reader, self._images = None, images
+        self.reader, self._images, self._made = None, images, False
         torch.compiler.reset()  # only so many programs are made of one function; earlier ones are done with
         self._run = torch.compile(_Reading(module, taps), fullgraph=True, dynamic=False)
 
@@ -36,11 +36,13 @@ class CompiledReading:
         except Exception as error:  # what compilers raise is of many kinds
             if out_of_memory(error):
                 self._images = images // 2  # as many as come next
+            if self._made or out_of_memory(error):
                 raise
             raise SelectivityError(
                 f"the network cannot be compiled ({type(error).__name__}: {first_line(error)}): record "
                 "without `compile`"
             ) from error
+        self._made = True
         self.reader.take(Responses(*found).rows(0, images))
 
 
@@ -75,9 +77,9 @@ class _Reading(nn.Module):
         return read
 
     def forward(self, batch):
-        self._found.clear()
         self.module(batch)
         found = [self._found[layer] for layer in self._layers]
+        self._found.clear()  # as it was: else the next pass would be another program
         return tuple(torch.cat(parts, 1) for parts in zip(*found, strict=True))
 
 

@@ -8,8 +8,8 @@ fold     A batch norm that takes the output of a convolution or linear layer dir
          layer's weights. The responses are the same but for rounding.
 bf16     Convolutions and linear layers compute in bfloat16, whose numbers have 8 significant bits, and the
          maps between them take half the memory.
-compile  The network and the reading of its maps become one program, see `compiled`: meant for GPUs and many
-         images. The responses are the same but for rounding.
+compile  The network and the reading of its maps become one program, see `compiled`: for many images. The
+         responses are the same but for rounding.
 """
 
 import contextlib

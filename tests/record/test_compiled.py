@@ -104,6 +104,23 @@ def test_another_record_in_the_same_process_gets_a_program_of_its_own(picture_fo
         )
 
 
+def test_one_program_serves_every_batch(mixed):
+    geometry = trace_layers(mixed)
+    reader, units = ResponseReader(geometry), sum(g.units for g in geometry.values())
+    program = CompiledReading(mixed.module, mixed.taps, 8)
+    program.reader, forward = reader, ForwardPass(program, reader)
+    rows = Responses.empty(8, units, "cpu")
+
+    def batch(images):
+        return torch.randn(images, 3, 40, 40).contiguous(memory_format=torch.channels_last)
+
+    with torch.inference_mode():
+        forward(batch(8), rows)
+        with torch.compiler.set_stance("fail_on_recompile"):
+            for images in (8, 3, 8, 1):
+                forward(batch(images), rows.rows(0, images))
+
+
 def test_a_batch_that_is_too_large_is_halved_also_when_it_is_filled_up(mixed):
     geometry, batch = trace_layers(mixed), torch.randn(7, 3, 40, 40)
     wanted, found = (

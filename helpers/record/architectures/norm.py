@@ -14,12 +14,13 @@ class LocalResponseNorm(nn.LocalResponseNorm):
     takes each step of a whole batch, and the average over channels in a single thread. The steps are the
     same; a power may differ in its last bit, since PyTorch computes single ones apart from several at once,
     and which are single depends on the size of what it is given and on the number of threads. bfloat16 is
-    computed in float32. On another device, and where gradients are asked for, this is the library's.
+    computed in float32. On another device, where gradients are asked for, and for a compiler, which does such
+    things itself, this is the library's.
     """
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """maps (n, C, H, W) -> the same shape."""
-        graph = torch.is_grad_enabled() and maps.requires_grad
+        graph = torch.is_grad_enabled() and maps.requires_grad or torch.compiler.is_compiling()
         if maps.ndim != 4 or not maps.is_cpu or maps.dtype not in _TYPES or graph:
             return super().forward(maps)
         normed = torch.empty_like(maps)

@@ -17,6 +17,7 @@ One recording, everything else a pure function of it:
 
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from helpers.errors import SelectivityError
@@ -32,10 +33,10 @@ def __getattr__(name):
     """What needs PyTorch is read in when it is first asked for: `python -m helpers --help` need not wait."""
     if name in __all__:
         return getattr(import_module("helpers.study"), name)
-    if find_spec(f"helpers.{name}"):
+    if name.isidentifier() and find_spec(f"helpers.{name}"):
         return import_module(f"helpers.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, "__version__", *(module.name for module in iter_modules(__path__))})

@@ -155,7 +155,7 @@ def open_study(name: str | None = None, images=None) -> Study:
     name = name or os.environ.get("STUDY") or "world"
     if images is not None and (_of_world(name) or name in FETCHED):
         raise SelectivityError(
-            f"study {name} has images of its own; for a network on others: study_of(NETWORK, {str(images)!r})"
+            f"study {name} has images of its own; for a network on others: study_of(NETWORK, FOLDER)"
         )
     if _of_world(name):
         return _world(name)

@@ -31,9 +31,10 @@ def test_help_and_misspelt_commands_do_not_read_in_pytorch(arguments):
 def test_everything_is_there_once_it_is_asked_for():
     code = (
         "import helpers; print(helpers.record.record.__name__, helpers.selectivity.category_share.__name__, "
-        "helpers.open_study.__name__, helpers.study.Study is helpers.Study, 'open_study' in dir(helpers))"
+        "helpers.open_study.__name__, helpers.study.Study is helpers.Study, "
+        "{'open_study', 'record', '__version__'} <= set(dir(helpers)), hasattr(helpers, 'a.b'))"
     )
-    assert alone(code) == ["record", "category_share", "open_study", "True", "True"]
+    assert alone(code) == ["record", "category_share", "open_study", "True", "True", "False"]
     assert helpers.record is record
 
 

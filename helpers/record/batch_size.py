@@ -31,8 +31,8 @@ def check_batch_size(batch_size):
 def images_at_once(batch_size, double, input_size, device, most: int) -> int:
     """The batch size asked for, or for "auto" the one at which a `Double` runs fastest; at most `most`.
 
-    Sizes are doubled from 8 on until that no longer pays or memory runs out. Which one it is may differ
-    from one try to the next, and with it the rounding of responses.
+    Sizes are doubled from 8 on until that no longer pays or memory runs out; `compile` has no part in it.
+    Which one it is may differ from one try to the next, and with it the rounding of responses.
     """
     batch_size = check_batch_size(batch_size)
     if batch_size != "auto":

@@ -1,8 +1,11 @@
 """A network and the reading of its maps, made one program by `torch.compile`.
 
-The compiler sees what a layer gives together with what is read from it and with the activation that follows,
-and need not bring a map from memory once for each. It translates for minutes, so this is for many images.
+The compiler sees what a layer gives together with the activation that follows and, on a GPU, with what is
+read from it, and need not bring a map from memory once for each. On the processor reading stays the loop of
+`sweep`. Translating takes half a minute and more, so this is for many images.
 """
+
+from functools import cached_property
 
 import torch
 from torch import nn
@@ -20,30 +23,50 @@ class CompiledReading:
 
     module: runs on hooks of its own from now on, so give a copy. taps: the layers to read, as in
     `taps.listening`. images: the size of a batch; a smaller one is filled up, because for each size the
-    program would be made anew. Raises SelectivityError where the module cannot be made one program: there is
-    no compiler, or its way depends on the images.
+    program would be made anew. What was compiled before in this process is forgotten, the caller's own
+    programs too: PyTorch makes them anew when they next run. Raises SelectivityError where the module cannot
+    be made one program: there is no compiler, or its way depends on the images.
     """
 
     def __init__(self, module: nn.Module, taps, images: int):
-        self.reader, self._images, self._made = None, images, False
-        torch.compiler.reset()  # only so many programs are made of one function; earlier ones are done with
-        self._run = torch.compile(_Reading(module, taps), fullgraph=True, dynamic=False)
+        self.reader, self._images, self._made = None, images, set()
+        self._reading = _Reading(module, taps)
 
     def __call__(self, batch: torch.Tensor) -> None:
-        images = len(batch)
+        images, found = len(batch), None
         try:
-            found = self._run(_filled_up(batch, self._images))
+            found = self._passed(_filled_up(batch, self._images))
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if images >= self._images:
+                self._images = images // 2  # the pieces that come now are not to be filled up again
+                raise
+        if found is None:  # memory may hold what there is without filling
+            self._images = images
+            found = self._passed(batch)
+        self.reader.take(Responses(*found).rows(0, images))
+
+    def _passed(self, batch):
+        """What the program finds in a batch; SelectivityError where it cannot be made for that size."""
+        try:
+            found = self._run(batch)
         except Exception as error:  # what compilers raise is of many kinds
-            if out_of_memory(error):
-                self._images = images // 2  # as many as come next
-            if self._made or out_of_memory(error):
+            compiling = type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+            if not compiling and (out_of_memory(error) or len(batch) in self._made):
                 raise
             raise SelectivityError(
-                f"the network cannot be compiled ({type(error).__name__}: {first_line(error)}): record "
-                "without `compile`"
+                f"the network cannot be compiled ({type(error).__name__}: {first_line(error)}); it takes "
+                "g++, Python.h, and a network whose way does not depend on the images: record without "
+                "`compile`"
             ) from error
-        self._made = True
-        self.reader.take(Responses(*found).rows(0, images))
+        self._made.add(len(batch))
+        return found
+
+    @cached_property
+    def _run(self):
+        torch.compiler.reset()  # of one function only so many programs are made
+        return torch.compile(self._reading, fullgraph=True, dynamic=False)
 
 
 def _filled_up(batch, images):
@@ -95,7 +118,9 @@ def reduced(maps):
     return flat.amax(1), flat.amin(1), flat.mean(1), *places
 
 
-@torch.library.custom_op("neuron_selectivity::sweep", mutates_args=())
+@torch.library.custom_op(
+    "neuron_selectivity::sweep", mutates_args=(), schema="(Tensor maps) -> Tensor[]"
+)
 def _swept(maps: torch.Tensor) -> list[torch.Tensor]:
     """`sweep`, for the compiler one step that it does not look into."""
     rows = Responses.empty(len(maps), maps.shape[-1], maps.device)

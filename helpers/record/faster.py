@@ -25,7 +25,6 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.nn.utils.parametrize import is_parametrized
 
 from helpers.errors import SelectivityError
-from helpers.record.compiled import CompiledReading
 from helpers.record.memory import ForwardPass
 from helpers.record.statistics import ResponseReader, Responses, columns_of
 from helpers.record.taps import listening
@@ -61,7 +60,7 @@ class Double:
     computing: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
     compiled: bool = False
     images: int = 32
-    _program: CompiledReading | None = None
+    _program: Callable | None = None
 
     @contextlib.contextmanager
     def reading(self, taps, reader):
@@ -74,6 +73,9 @@ class Double:
                 yield self.module
             return
         if self._program is None:
+            # Here, because older versions of PyTorch have not all that it takes.
+            from helpers.record.compiled import CompiledReading
+
             self._program = CompiledReading(self.module, taps, self.images)
         self._program.reader = reader
         yield self._program
@@ -167,7 +169,7 @@ def _responses(double, taps, geometry, batch):
     rows, reader = Responses.empty(len(batch), units, device), ResponseReader(geometry)
     batch = batch.to(device).contiguous(memory_format=torch.channels_last)
     with double.reading({layer: taps[layer] for layer in geometry}, reader) as run:
-        ForwardPass(run, reader)(batch, rows)
+        ForwardPass(run, reader, double.images)(batch, rows)
     return [values.cpu() for values in (rows.max, rows.min, rows.mean)]
 
 
@@ -180,7 +182,8 @@ def _apart(own, other):
 def refuse_more_than_rounding(network, ways, moved) -> None:
     """Folding and compiling must not change what a network computes; SelectivityError where they do.
 
-    moved: the `drift` of these ways. A network's own nan is left to the recording, which says on what image.
+    moved: the `drift` of these ways, without bf16, beside which rounding could not be seen. A network's own
+    nan is left to the recording, which says on what image.
     """
     moved = {layer: most for layer, most in moved.items() if most == most}
     layer = max(moved, key=moved.get, default=None)

@@ -242,8 +242,8 @@ def _scan(root: Path) -> dict[str, list[tuple[str, str, int]]]:
             listed = list(os.scandir(folder))
         except OSError as error:
             raise SelectivityError(
-                f"the folder {os.fspath(folder)} cannot be read ({error.strerror}): ask for the right to "
-                "read it, or take it away"
+                f"the folder {os.fspath(folder)} cannot be read ({error.strerror}): make it readable, or "
+                "take it away"
             ) from None
         entries = {}
         for entry in listed:

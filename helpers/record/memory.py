@@ -43,8 +43,8 @@ def kept_memory():
 class ForwardPass:
     """Runs a network on batches for a reader; in halves, quarters, ... once memory has run out."""
 
-    def __init__(self, run, reader):
-        self._run, self._reader, self._most = run, reader, None
+    def __init__(self, run, reader, most: int | None = None):
+        self._run, self._reader, self._most = run, reader, most
 
     def __call__(self, batch: torch.Tensor, rows) -> None:
         """Run on a batch (n, ...), whose responses belong in rows, a `Responses` of n images.

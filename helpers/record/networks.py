@@ -11,6 +11,7 @@ Each network keeps the preprocessing it was trained with, as a function and in w
 every record, so that a record made from differently prepared images is recognised.
 """
 
+import contextlib
 import copy
 import json
 import re
@@ -146,9 +147,11 @@ def untrained(network: Network) -> Network:
 def _built_anew(network, undrawn) -> nn.Module:
     """The module as its library first builds it, if the network has a library's name and shape."""
     if network.name.partition(":")[0] in _LIBRARIES:
-        module = load_network(network.name, "random").module
-        shapes = [{n: p.shape for n, p in m.named_parameters()} for m in (module, network.module)]
-        if shapes[0] == shapes[1]:
+        module = copy.deepcopy(network.module)
+        with contextlib.suppress(
+            SelectivityError, RuntimeError
+        ):  # no such model, or another's name
+            module.load_state_dict(load_network(network.name, "random").module.state_dict())
             return module
     raise SelectivityError(
         f"{network.name}: nothing says how {', '.join(undrawn[:3])}{', ...' if len(undrawn) > 3 else ''} "

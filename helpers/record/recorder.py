@@ -146,7 +146,7 @@ def record(
         done = run.resume(checkpoint, indices)
         double = quickened(network, ways, device)
         batch_size = images_at_once(batch_size, double, network.input_size, device, len(indices))
-        double.images = min(batch_size, len(indices))
+        double.images = min(batch_size, len(images))  # for every part of a run the same
         run.make_room(batch_size)
         if ways:
             run.price = _measured_price(network, images, double, ways, geometry, device)

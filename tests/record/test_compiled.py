@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tests.record.test_sweep import assert_right
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = dict(
-    k=12, batch_size=24, progress=False, workers=0
+    k=12, batch_size=24, device="cpu", progress=False, workers=0
 )  # 64 images: the last batch is smaller
 
 
@@ -75,9 +76,18 @@ def mixed():
 def test_a_compiled_record_is_the_record_but_for_rounding(ways, mixed, picture_folder, monkeypatch):
     if ways == "as on a GPU":  # where the compiler also sees the reductions
         monkeypatch.setattr(compiling, "_read", reduced)
+    programs = []
+
+    class Watched(CompiledReading):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            programs.append(self)
+
+    monkeypatch.setattr(compiling, "CompiledReading", Watched)
     images = FolderImages(picture_folder)
     plain = record(mixed, images, **SETTINGS)
     found = record(mixed, images, faster="compile", **SETTINGS)
+    assert [program._made for program in programs] == [{24}]  # for the drift of 32 images as well
     assert_same(found, plain)
     price = found.metadata["faster"]
     assert price["ways"] == ["compile"] and list(price["drift"]) == plain.layers
@@ -142,9 +152,31 @@ def test_a_batch_that_is_too_large_is_halved_also_when_it_is_filled_up(mixed):
     program._run, program.reader = short_of_memory, reader
     with torch.inference_mode(), pytest.warns(UserWarning, match="going on with 3"):
         ForwardPass(program, reader)(batch, found)
-    assert sizes == [8, 3, 3, 3]
+    assert sizes == [8, 7, 7, 3, 3, 3]
     for a, b in zip(vars(found).values(), vars(wanted).values(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_small_batch_is_not_filled_up_where_memory_holds_no_more(mixed):
+    geometry = trace_layers(mixed)
+    rows = Responses.empty(4, sum(g.units for g in geometry.values()), "cpu")
+    program, sizes = CompiledReading(mixed.module, mixed.taps, 8), []
+    run = program._run
+
+    def short_of_memory(batch):
+        sizes.append(len(batch))
+        if len(batch) > 5:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return run(batch)
+
+    program._run, program.reader = short_of_memory, ResponseReader(geometry)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for images in (4, 1):
+            ForwardPass(program, program.reader)(
+                torch.randn(images, 3, 40, 40), rows.rows(0, images)
+            )
+    assert sizes == [8, 4, 4]
 
 
 class Choosing(nn.Module):
@@ -174,7 +206,8 @@ def test_without_a_compiler_it_says_so_in_one_line(picture_folder, tmp_path):
     }
     done = subprocess.run(
         [sys.executable, "-m", "helpers", "record", "--network", "worldnet-fine", "--images",
-         picture_folder, "--out", tmp_path / "r.safetensors", "--faster", "compile"],
+         picture_folder, "--out", tmp_path / "r.safetensors", "--faster", "compile",
+         "--device", "cpu"],
         capture_output=True, text=True, cwd=ROOT, env=surroundings, timeout=300,
     )  # fmt: skip
     assert done.returncode != 0 and not (tmp_path / "r.safetensors").exists()

@@ -489,5 +489,5 @@ def forbidden(tmp_path_factory):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="rights of folders are another matter there")
 def test_a_folder_that_may_not_be_read_is_named(forbidden):
-    with pytest.raises(SelectivityError, match="dog cannot be read .Permission denied.: ask for"):
+    with pytest.raises(SelectivityError, match="dog cannot be read .Permission denied.: make it"):
         FolderImages(forbidden)

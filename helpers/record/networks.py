@@ -148,9 +148,8 @@ def _built_anew(network, undrawn) -> nn.Module:
     """The module as its library first builds it, if the network has a library's name and shape."""
     if network.name.partition(":")[0] in _LIBRARIES:
         module = copy.deepcopy(network.module)
-        with contextlib.suppress(
-            SelectivityError, RuntimeError
-        ):  # no such model, or another's name
+        # Of one's own module that bears such a name the library may know nothing, or another network.
+        with contextlib.suppress(SelectivityError, RuntimeError):
             module.load_state_dict(load_network(network.name, "random").module.state_dict())
             return module
     raise SelectivityError(

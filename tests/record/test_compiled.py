@@ -24,9 +24,8 @@ from tests.record.test_faster import settled
 from tests.record.test_sweep import assert_right
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = dict(
-    k=12, batch_size=24, device="cpu", progress=False, workers=0
-)  # 64 images: the last batch is smaller
+# There are 64 images, so the last batch is a smaller one.
+SETTINGS = dict(k=12, batch_size=24, device="cpu", progress=False, workers=0)
 
 
 def assert_same(found, plain):

@@ -20,8 +20,8 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """maps (n, C, H, W) -> the same shape."""
-        graph = torch.is_grad_enabled() and maps.requires_grad or torch.compiler.is_compiling()
-        if maps.ndim != 4 or not maps.is_cpu or maps.dtype not in _TYPES or graph:
+        traced = (torch.is_grad_enabled() and maps.requires_grad) or torch.compiler.is_compiling()
+        if maps.ndim != 4 or not maps.is_cpu or maps.dtype not in _TYPES or traced:
             return super().forward(maps)
         normed = torch.empty_like(maps)
         for i in range(len(maps)):

@@ -1,4 +1,4 @@
-"""The command line as a researcher meets it: real processes, real faults."""
+"""The command line as a researcher meets it: real faults, in real processes where that makes a difference."""
 
 import contextlib
 import io
@@ -35,18 +35,22 @@ def run(*arguments, **options):
     )
 
 
+# Warnings that Python shows to no user.
+UNSAID = DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning
+
+
 def here(*arguments):
     """The same command in this process, which has read in PyTorch already; warnings are on stderr too."""
     said, wrong = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
         with warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("always")
             try:
                 status = main([*map(str, arguments)])
             except SystemExit as end:
                 status = end.code
         for warning in warned:
-            if issubclass(warning.category, UserWarning):
+            if not issubclass(warning.category, UNSAID):
                 print(warning.message, file=wrong)
     return subprocess.CompletedProcess(arguments, status, said.getvalue(), wrong.getvalue())
 

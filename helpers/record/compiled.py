@@ -2,10 +2,10 @@
 
 The compiler sees what a layer gives together with the activation that follows and, on a GPU, with what is
 read from it, and need not bring a map from memory once for each. On the processor reading stays the loop of
-`sweep`. Translating takes half a minute and more, so this is for many images.
+`sweep`. Translating takes its time, so this is for many images.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from helpers.record.memory import out_of_memory
 from helpers.record.receptive_field import as_positions
 from helpers.record.statistics import Responses
 from helpers.record.sweep import sweep
+from helpers.record.taps import attach
 from helpers.record.weights import first_line
 
 
@@ -85,19 +86,10 @@ class _Reading(nn.Module):
         super().__init__()
         self.module, self._layers, self._found = module, list(taps), {}
         for layer, tap in taps.items():
-            child = module.get_submodule(tap.module)
-            if tap.side == "input":
-                child.register_forward_pre_hook(
-                    self._reader(layer, tap, lambda inputs, _: inputs[0])
-                )
-            else:
-                child.register_forward_hook(self._reader(layer, tap, lambda _, output: output))
+            attach(module, tap, partial(self._take, layer))
 
-    def _reader(self, layer, tap, of):
-        def read(child, inputs, output=None):
-            self._found[layer] = _read(as_positions(tap.values(of(inputs, output)).float()))
-
-        return read
+    def _take(self, layer, values):
+        self._found[layer] = _read(as_positions(values.float()))
 
     def forward(self, batch):
         self.module(batch)

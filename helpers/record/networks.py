@@ -133,7 +133,7 @@ def untrained(network: Network) -> Network:
     own = {id(p) for child in drawn for p in child.parameters(recurse=False)}
     left = [name for name, p in module.named_parameters() if id(p) not in own]
     if left:
-        module = _built_anew(network, left)
+        _build_anew(network.name, module, left)
     else:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(SEED)
@@ -144,16 +144,15 @@ def untrained(network: Network) -> Network:
                     network.class_names)  # fmt: skip
 
 
-def _built_anew(network, undrawn) -> nn.Module:
-    """The module as its library first builds it, if the network has a library's name and shape."""
-    if network.name.partition(":")[0] in _LIBRARIES:
-        module = copy.deepcopy(network.module)
+def _build_anew(name, module, undrawn) -> None:
+    """Give a module the weights with which its library first builds the network of that name."""
+    if name.partition(":")[0] in _LIBRARIES:
         # Of one's own module that bears such a name the library may know nothing, or another network.
         with contextlib.suppress(SelectivityError, RuntimeError):
-            module.load_state_dict(load_network(network.name, "random").module.state_dict())
-            return module
+            module.load_state_dict(load_network(name, "random").module.state_dict())
+            return
     raise SelectivityError(
-        f"{network.name}: nothing says how {', '.join(undrawn[:3])}{', ...' if len(undrawn) > 3 else ''} "
+        f"{name}: nothing says how {', '.join(undrawn[:3])}{', ...' if len(undrawn) > 3 else ''} "
         "were first drawn: build the network without its weights, and wrap it"
     )
 

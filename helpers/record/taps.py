@@ -153,6 +153,14 @@ def _is_fixed_norm(child: nn.Module) -> bool:
     return isinstance(child, FrozenBatchNorm2d) or type(child).__name__ == "FrozenBatchNormAct2d"
 
 
+def attach(module: nn.Module, tap: Tap, read: Callable[[Tensor], None]):
+    """Call `read(values)` with a tap's values in every forward pass; returns the hook's handle."""
+    child = module.get_submodule(tap.module)
+    if tap.side == "input":
+        return child.register_forward_pre_hook(lambda _, inputs: read(tap.values(inputs[0])))
+    return child.register_forward_hook(lambda _, inputs, output: read(tap.values(output)))
+
+
 @contextlib.contextmanager
 def listening(
     module: nn.Module, taps: dict[str, Tap], receive: Callable[[str, Tensor], None]
@@ -171,8 +179,7 @@ def listening(
         runs.clear()
         passing[:] = [len(inputs[0])]
 
-    def read(layer, tap, child, inputs, output=None):
-        values = tap.values(inputs[0] if tap.side == "input" else output)
+    def read(layer, values):
         if len(values) != passing[0]:
             raise _not_once(module, layer, f"saw {len(values)} of {passing[0]} images")
         runs[layer] += 1
@@ -187,10 +194,7 @@ def listening(
         hooks.enter_context(module.register_forward_pre_hook(begin))
         hooks.enter_context(module.register_forward_hook(end))
         for layer, tap in taps.items():
-            child = module.get_submodule(tap.module)
-            before = tap.side == "input"
-            register = child.register_forward_pre_hook if before else child.register_forward_hook
-            hooks.enter_context(register(partial(read, layer, tap)))
+            hooks.enter_context(attach(module, tap, partial(read, layer)))
         yield
 
 

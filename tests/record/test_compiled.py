@@ -130,6 +130,20 @@ def test_one_program_serves_every_batch(mixed):
                 forward(batch(images), rows.rows(0, images))
 
 
+def memory_for(program, most):
+    """Let memory hold so many images only; returns the sizes that will be tried."""
+    run, sizes = program._run, []
+
+    def short_of_memory(batch):
+        sizes.append(len(batch))
+        if len(batch) > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return run(batch)
+
+    program._run = short_of_memory
+    return sizes
+
+
 def test_a_batch_that_is_too_large_is_halved_also_when_it_is_filled_up(mixed):
     geometry, batch = trace_layers(mixed), torch.randn(7, 3, 40, 40)
     wanted, found = (
@@ -139,16 +153,8 @@ def test_a_batch_that_is_too_large_is_halved_also_when_it_is_filled_up(mixed):
     with torch.inference_mode(), listening(mixed.module, mixed.taps, reader.read):
         ForwardPass(mixed.module, reader)(batch, wanted)
 
-    program, sizes = CompiledReading(mixed.module, mixed.taps, 8), []
-    run = program._run
-
-    def short_of_memory(batch):
-        sizes.append(len(batch))
-        if len(batch) > 3:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return run(batch)
-
-    program._run, program.reader = short_of_memory, reader
+    program = CompiledReading(mixed.module, mixed.taps, 8)
+    program.reader, sizes = reader, memory_for(program, 3)
     with torch.inference_mode(), pytest.warns(UserWarning, match="going on with 3"):
         ForwardPass(program, reader)(batch, found)
     assert sizes == [8, 7, 7, 3, 3, 3]
@@ -159,16 +165,8 @@ def test_a_batch_that_is_too_large_is_halved_also_when_it_is_filled_up(mixed):
 def test_a_small_batch_is_not_filled_up_where_memory_holds_no_more(mixed):
     geometry = trace_layers(mixed)
     rows = Responses.empty(4, sum(g.units for g in geometry.values()), "cpu")
-    program, sizes = CompiledReading(mixed.module, mixed.taps, 8), []
-    run = program._run
-
-    def short_of_memory(batch):
-        sizes.append(len(batch))
-        if len(batch) > 5:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return run(batch)
-
-    program._run, program.reader = short_of_memory, ResponseReader(geometry)
+    program = CompiledReading(mixed.module, mixed.taps, 8)
+    program.reader, sizes = ResponseReader(geometry), memory_for(program, 5)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("error")
         for images in (4, 1):

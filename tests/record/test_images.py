@@ -471,7 +471,7 @@ def test_real_folders_open():
 
 
 @pytest.fixture
-def forbidden(tmp_path_factory):
+def forbidden():
     """A folder of which a class may not be listed; root, who may everything, is somebody else meanwhile."""
     root = Path(tempfile.mkdtemp())  # not under pytest's folders, which only their owner may enter
     root.chmod(0o755)

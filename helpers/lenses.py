@@ -20,13 +20,12 @@ from helpers.claims.claim import CannotTest
 from helpers.claims.counts import unit_facets, untrained_facets
 from helpers.claims.depth import convolutions
 from helpers.claims.dogs import chance_of, dogs, n_images
-from helpers.claims.features import class_columns, picture_columns
+from helpers.claims.features import NUMBERS, class_columns, picture_columns, untrained_curves
 from helpers.errors import SelectivityError
 from helpers.selectivity.category import category_auc, category_indexes
-from helpers.selectivity.feature import area_percent
 from helpers.selectivity.opponency import PART, first_share, listed_share
 from helpers.selectivity.reliability import INDEXES, LISTS, across_halves, by_number
-from helpers.tables import load_table
+from helpers.tables import load_table, table_of
 
 LENSES = {  # column: (paper, what figures call it, what it is)
     "share": ("1", "dog share", "part of the scaled response that dogs evoke"),
@@ -60,7 +59,6 @@ _TWINS = (
     "m_classes",
 )  # of others, by construction
 COMPARED = tuple(name for name in LENSES if name not in _TWINS)
-TABLE = "googlenet-number-of-images"
 _ABOUT = ["layer", "stage", "unit", "n_images", "top_class", "top"]
 _CLASSES = ["gini", "flatness", "mf_degree", "mf_ratio", "effective", "top_count", "m_classes"]
 
@@ -117,9 +115,7 @@ def untrained_lenses(study) -> pd.DataFrame | None:
         color_index=np.nan,
         grey_response=np.nan,
     )
-    areas = {n: torch.tensor(rows.to_numpy()) for n, rows in units.groupby("layer")["area"]}
-    of_layers = area_percent(areas)
-    units["area"] = np.concatenate([of_layers[name].numpy() for name in layers])
+    units["area"] = untrained_curves(study)["auc"].to_numpy()
     n = units["n_images"]
     units["class_index"] = ((n - units["m_classes"]) / (n - 1)).where(n > 1)
     return units[[*_ABOUT, *LENSES, *NULLS]]
@@ -245,13 +241,6 @@ def _of_classes(facets):
     return columns.assign(mf_null=facets["degree_null"])
 
 
-@cache
 def _shipped(study):
     """The shipped table of this network on these images, None if there is none."""
-    try:
-        about, tables = load_table(TABLE)
-    except SelectivityError:
-        return None
-    recorded = study.record.metadata
-    same = about["images"] == {study.name: recorded["images"]["digest"]}
-    return (about, tables) if same and about["network"] == recorded["network"]["weights"] else None
+    return table_of(study, NUMBERS)

@@ -22,16 +22,23 @@ from pathlib import Path
 import pandas as pd
 
 from helpers.claims import CLAIMS, FAILS, HOLDS, UNDECIDED, UNTESTED, Claim, measure_claims
-from helpers.claims.claim import has_pictures
+from helpers.claims.claim import SAID, has_pictures
 from helpers.errors import SelectivityError
 from helpers.explorers.fragment import fragment
 from helpers.paths import cache_home, data_path
 from helpers.study import FETCHED, open_study, records_of
 
-FORMAT = "neuron-selectivity scoreboard 1"
+FORMAT = "neuron-selectivity scoreboard 2"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
-TEXT = ("id", "paper", "place", "statement", "rule", "control")  # what a row says of its claim
-FOUND = ("verdict", "measured", "null", "value", "interval", "words")  # and of the measurement
+FOUND = (
+    "verdict",
+    "measured",
+    "null",
+    "beyond_control",
+    "value",
+    "interval",
+    "words",
+)  # and of the measurement
 _JUDGED = "judged_by"  # in a cell: a digest of the rule and control that the claim had
 _BY_CONTENT = re.compile(
     r"-[0-9a-f]{12}-[0-9a-f]{12}$"
@@ -94,7 +101,7 @@ class Scoreboard:
 
     @cached_property
     def rows(self) -> list[dict]:
-        """One dict a claim and a study: `TEXT`, study, `FOUND`."""
+        """One dict a claim and a study: `SAID`, study, `FOUND`."""
         return [
             {**_text(claim), "study": column.name, **column.cell(claim)}
             for claim in self.claims
@@ -285,7 +292,7 @@ def _digest(claim):
 
 
 def _text(claim):
-    return {key: getattr(claim, key) for key in TEXT}
+    return {key: getattr(claim, key) for key in SAID}
 
 
 def _rounded(value):

@@ -21,6 +21,17 @@ def load_table(name: str) -> tuple[dict, dict]:
     return read_tensors(path, FORMAT)
 
 
+def table_of(study, name: str) -> tuple[dict, dict] | None:
+    """`load_table` if it was made of this study's network on its images, else None."""
+    try:
+        about, tables = load_table(name)
+    except SelectivityError:
+        return None
+    recorded = study.record.metadata
+    same = about["images"].get(study.name) == recorded["images"]["digest"]
+    return (about, tables) if same and about["network"] == recorded["network"]["weights"] else None
+
+
 @dataclass(frozen=True)
 class Variants:
     """Units of the world's network trained in other ways: `units(variant, seed, layer)`.

@@ -24,7 +24,8 @@ import torch
 
 from helpers import open_study
 from helpers.categories import classes_of
-from helpers.lenses import TABLE, halvings
+from helpers.claims.features import NUMBERS
+from helpers.lenses import halvings
 from helpers.paths import data_path
 from helpers.record import Record, record
 from helpers.record.store import write_tensors
@@ -116,7 +117,7 @@ def main():
         "images": {study.name: study.images.digest()},
         "made_by": "data/make/number_of_images.py",
     }
-    write_tensors(data_path("tables", f"{TABLE}.safetensors"), tensors, about)
+    write_tensors(data_path("tables", f"{NUMBERS}.safetensors"), tensors, about)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A claim: a sentence of a paper, a rule fixed before measuring, and the function that measures it."""
+"""A claim: a sentence of a paper, a rule, and the function that measures it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ class Measurement:
 
     value, low, high: the effect with its interval over units; null: the same quantity where there is
     no effect, or what it is compared with; verdict: of the claim's rule applied to these numbers;
-    words: what the value is, and of how many units; written: how a value is shown.
+    words: what the value is, and of how many units; written: how a value is shown; rises: whether an effect
+    is a larger value than the null, or a smaller one; None if it is neither, as of a value between bounds.
     """
 
     value: float
@@ -32,12 +33,28 @@ class Measurement:
     verdict: str
     words: str
     written: Callable[[float], str] = "{:.0%}".format
+    rises: bool | None = True
+
+    @property
+    def beyond_control(self) -> bool | None:
+        """Whether the whole interval is beyond the null, in the claim's direction; None without either."""
+        if not np.isfinite(self.null) or self.rises is None:
+            return None
+        ends = [end for end in (self.low, self.high) if np.isfinite(end)] or [self.value]
+        return bool(min(ends) > self.null if self.rises else max(ends) < self.null)
 
     def __str__(self) -> str:
         text = self.written(self.value)
         if np.isfinite(self.low):
             text += f" ({self.written(self.low)} to {self.written(self.high)})"
         return signed(text)
+
+
+def mark(row: dict) -> str:
+    """The verdict of a row, and where its control does as well: what holds there, too, is no news."""
+    if row["verdict"] == HOLDS and row["beyond_control"] is False:
+        return f"{HOLDS}, but no more than in its control"
+    return row["verdict"]
 
 
 @cache
@@ -69,12 +86,24 @@ def signed(text: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+SAID = (
+    "id",
+    "paper",
+    "place",
+    "statement",
+    "rule",
+    "control",
+    "changed",
+)  # what a row says of its claim
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement of a paper that a study can bear out or not.
 
-    statement: in our words, with `place` in the paper. rule: when it holds, fixed before measuring.
-    control: what `null` is.
+    statement: in our words, with `place` in the paper. rule: when it holds, fixed before measuring; if rule
+    or statement were changed after that, or the claim was added then, `changed` says what and why. control:
+    what `null` is.
     """
 
     id: str
@@ -84,11 +113,12 @@ class Claim:
     rule: str
     control: str
     measure: Callable
+    changed: str = ""
 
     def row(self, study) -> dict:
         """id, paper, statement, measured, null, verdict and what else a table shows, as plain values."""
-        said = {key: getattr(self, key) for key in ("id", "paper", "place", "statement", "rule")}
-        row = {**said, "control": self.control, "study": study.name}
+        said = {key: getattr(self, key) for key in SAID}
+        row = {**said, "study": study.name}
         try:
             found = self.measure(study)
             if not np.isfinite(found.value):
@@ -96,7 +126,7 @@ class Claim:
         except (
             SelectivityError
         ) as reason:  # a `CannotTest`, or what a function says of such a record
-            nothing = {"value": None, "interval": None, "measured": None, "null": None}
+            nothing = dict.fromkeys(("value", "interval", "measured", "null", "beyond_control"))
             return {**row, **nothing, "verdict": UNTESTED, "words": str(reason)}
         value, low, high, null = (
             float(v) if np.isfinite(v) else None
@@ -108,6 +138,7 @@ class Claim:
             "interval": [low, high],
             "measured": str(found),
             "null": None if null is None else signed(found.written(null)),
+            "beyond_control": found.beyond_control,
             "verdict": found.verdict,
             "words": found.words,
         }

@@ -3,10 +3,14 @@
     units = shown_units(study)              index and both ends of every unit of the layer, a DataFrame
     share_below(study, "mean / mean")       dogs among the lowest responses, one number a unit
     looks_below(study)                      what the images' looks alone would give
+    moved_below(study)                      what it would be if dogs only moved mean responses up
+    moved_in_simulation(study)              how far off that is where they do
 
 All are about the layer that the paper shows, block 4c of GoogLeNet, or the last layer of another network
 whose units still have a map. What a study lacks is said by a `CannotTest`.
 """
+
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -21,14 +25,17 @@ from helpers.selectivity.opponency import (
     above_chance,
     ends_table,
     expected_by_looks,
+    expected_if_moved,
     first_share,
     list_length,
     listed_share,
+    moved_responses,
     selective,
 )
-from helpers.tables import load_table
+from helpers.tables import load_table, table_of
 
 CATEGORY = "dog"
+MOVED = "googlenet-moved"  # a table
 _SHOWN = "inception_4c."  # the layer of the paper's figures
 
 
@@ -110,6 +117,59 @@ def looks_below(study) -> np.ndarray:
     looks_like = propensity(statistics, dogs(study)[1])
     lowest = _lowest(study, "max / min", PART)
     return np.concatenate([expected_by_looks(images, looks_like).numpy() for images in lowest])
+
+
+@cache
+def moved_below(study) -> np.ndarray:
+    """`share_below` by means, if dogs did nothing but move each unit's responses up; (U,).
+
+    From single responses, or of GoogLeNet from a shipped table; see `expected_if_moved`.
+    """
+    shipped = table_of(study, MOVED)
+    if shipped is not None:
+        return shipped[1][study.name].double().numpy()
+    n_listed = list_length(n_images(study), PART)
+    return expected_if_moved(*_single_means(study), n_listed)
+
+
+@cache
+def moved_in_simulation(study) -> float:
+    """Dogs below minus `moved_below`, the mean over chosen units, where dogs do nothing else; mean of three.
+
+    Not zero, because the upper list that tells how far to move chooses the units as well.
+    """
+    shipped = table_of(study, MOVED)
+    if shipped is not None:
+        return shipped[1][f"{study.name}/simulated"].item()
+    return float(np.mean([_simulated(study, seed) for seed in range(3)]))
+
+
+def simulated_elsewhere(study, chosen) -> float:
+    """`moved_in_simulation` of units (U,) bool that other images have chosen."""
+    return float(np.mean([_simulated(study, seed, chosen) for seed in range(3)]))
+
+
+def _simulated(study, seed, chosen=None):
+    responses, member = _single_means(study)
+    n_listed = list_length(n_images(study), PART)
+    drawn = moved_responses(responses, member, n_listed, seed)
+    order = drawn.argsort(dim=0, descending=True)
+    top, bottom = (member[o].double().mean(0) for o in (order[:n_listed], order[-n_listed:]))
+    chosen = top > limit_of(study) if chosen is None else torch.tensor(chosen)
+    if not chosen.any():
+        return np.nan
+    expected = expected_if_moved(drawn[:, chosen], member, n_listed)
+    return (bottom[chosen].numpy() - expected).mean()
+
+
+def _single_means(study):
+    """(mean responses (N, U) of the shown layers, which images are of dogs (N,))."""
+    layers = [study.record[name] for name in shown_layers(study.record)]
+    if any("mean" not in layer.responses for layer in layers):
+        raise CannotTest("the record keeps no single mean responses; record with them")
+    shown = torch.from_numpy(study.record.recorded)
+    responses = torch.cat([layer.responses["mean"][shown] for layer in layers], 1)
+    return responses, dogs(study)[1][shown]
 
 
 def _lowest(study, pairing, part):

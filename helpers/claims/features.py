@@ -21,7 +21,6 @@ from helpers import study as studies
 from helpers.claims.claim import CannotTest, has_pictures
 from helpers.claims.counts import untrained_rows
 from helpers.claims.depth import convolutions
-from helpers.errors import SelectivityError
 from helpers.features import crop_numbers, layer_features
 from helpers.index import CURVE, OF_PICTURES, picture_units
 from helpers.ontology import ontology_of
@@ -37,8 +36,9 @@ from helpers.selectivity.feature import (
     spatial_frequency,
 )
 from helpers.selectivity.profile import stages
-from helpers.tables import load_table
+from helpers.tables import load_table, table_of
 
+NUMBERS = "googlenet-number-of-images"  # a table
 COLUMNS = (*OF_PICTURES, "structure", "variance_among")
 _BATCH = 128
 
@@ -114,6 +114,24 @@ def untrained_classes(study) -> pd.DataFrame:
     units = pd.concat(parts, ignore_index=True)
     units.insert(1, "stage", units["layer"].map(stages(units["layer"].unique())))
     return units
+
+
+@cache
+def untrained_curves(study) -> pd.DataFrame | None:
+    """layer, unit, n_images and auc of the units before training; None where they are not known."""
+    twin = studies.untrained_of(study)
+    if twin is not None:
+        return class_columns(twin)[["layer", "unit", "n_images", "auc"]]
+    shipped = table_of(study, NUMBERS)
+    if shipped is None:
+        return None
+    about, tables = shipped
+    units = untrained_classes(study)[["layer", "unit", "n_images"]]
+    column = about["untrained"].index("area")
+    areas = {
+        name: tables[f"untrained/{name}"][:, column].double() for name in units["layer"].unique()
+    }
+    return units.assign(auc=torch.cat(list(area_percent(areas).values())).numpy())
 
 
 @cache
@@ -199,10 +217,4 @@ def _needs_images(study):
 
 def _shipped(study):
     """The shipped table of this network on these images, None if there is none."""
-    try:
-        about, tables = load_table(f"{study.name}-features")
-    except SelectivityError:
-        return None
-    recorded = study.record.metadata
-    same = about["images"].get(study.name) == recorded["images"]["digest"]
-    return (about, tables) if same and about["network"] == recorded["network"]["weights"] else None
+    return table_of(study, f"{study.name}-features")

@@ -1,7 +1,7 @@
 """The claims of papers 1 and 1b: dog units, and the dogs that inhibit them.
 
 Each is measured on the layer of `dogs.shown_layers`, and on the units of it that are selective for dogs
-(`selectivity.opponency.selective`).
+(`selectivity.opponency.selective`). What was changed after a first measurement is said with the claim.
 """
 
 import numpy as np
@@ -25,11 +25,14 @@ from helpers.claims.dogs import (
     indexed,
     limit_of,
     looks_below,
+    moved_below,
+    moved_in_simulation,
     n_images,
     share_below,
     shown_layers,
     shown_units,
 )
+from helpers.claims.trends import known_mean
 from helpers.selectivity.category import SELECTIVE, category_indexes
 from helpers.selectivity.confusion import (
     pair_distance,
@@ -39,6 +42,7 @@ from helpers.selectivity.confusion import (
 )
 from helpers.selectivity.intervals import bootstrap, difference, mean, median
 from helpers.selectivity.opponency import (
+    FEWEST,
     PART,
     above_chance,
     class_inversions,
@@ -84,18 +88,25 @@ def relu_selects(study) -> Measurement:
 
 
 def strong_negatives(study) -> Measurement:
-    record = study.record
-    _, chosen = _chosen(study)
-    n_listed = list_length(n_images(study), PART)
-    ratios = []
-    for row in chosen.itertuples():
-        of_layer = record[row.layer]
-        ends = [r.values[row.unit, :n_listed].mean() for r in (of_layer.bottom, of_layer.top)]
-        ratios.append(float(-ends[0] / ends[1]))
-    value, low, high = bootstrap(median, ratios)
-    words = f"size of the most negative over the strongest responses, {len(ratios)} selective units"
-    verdict = above(low, high, 0.1)
-    return Measurement(value, low, high, 412 / 1226, verdict, words, "{:.2f}".format)
+    record, (table, _) = study.record, _chosen(study)
+    n_listed, chosen = list_length(n_images(study), PART), table["selective"].to_numpy()
+    ends = [
+        torch.cat(
+            [getattr(record[n], end).values[:, :n_listed].mean(1) for n in shown_layers(record)]
+        )
+        for end in ("bottom", "top")
+    ]
+    # A unit without a positive response has no such ratio.
+    ratios = torch.where(ends[1] > 0, -ends[0] / ends[1], torch.nan).double().numpy()
+    value, low, high = bootstrap(median, ratios[chosen])
+    over = (ratios[np.isfinite(ratios)] > _STRONG).mean()
+    words = (
+        f"size of the most negative over the strongest responses, {chosen.sum()} selective units; above a "
+        f"tenth in {over:.0%} of all units; in the paper's figure {412 / 1226:.2f}; null: of the other units"
+    )
+    null = np.nanmedian(ratios[~chosen]) if (~chosen).any() else np.nan
+    verdict = above(low, high, _STRONG)
+    return Measurement(value, low, high, null, verdict, words, "{:.2f}".format)
 
 
 def _share_over(below, chosen, limit, of) -> Measurement:
@@ -141,24 +152,70 @@ def dogs_below_in_one_source(study, pairing: str, which: str) -> Measurement:
 
 
 def more_than_other_units(study, end: str, which: str) -> Measurement:
+    """Dogs below: selective units minus the other units of their branch."""
     table, _ = _chosen(study, which)
-    return _more_than_others(table[end].to_numpy(), table[which].to_numpy(), table["layer"])
+    moved = _moved(study) if end == "bottom_mean" else None
+    return _more_than_others(table[end].to_numpy(), table[which].to_numpy(), table["layer"], moved)
 
 
 def more_than_others_in_one_source(study, pairing: str, which: str) -> Measurement:
+    """`more_than_other_units` on the images of one source."""
     other, table = _one_source(study)
-    return _more_than_others(share_below(other, pairing), table[which].to_numpy(), table["layer"])
+    moved = _moved(other) if pairing == _MEANS else None
+    below = share_below(other, pairing)
+    return _more_than_others(below, table[which].to_numpy(), table["layer"], moved)
 
 
-def _more_than_others(below, chosen, layers):
-    """Against the other units of the same branch: branches of a block differ in all their units."""
+def _moved(study):
+    """`moved_below`, nan where it is not known."""
+    try:
+        return moved_below(study)
+    except CannotTest:
+        return np.nan
+
+
+def _more_than_others(below, chosen, layers, moved):
+    """Against the other units of the same branch: branches of a block differ in all their units.
+
+    moved (U,): `below` if dogs did nothing but move responses up, or None. One variable that ranks both
+    ends has dogs below the less, the more it has above: then no difference is no null.
+    """
     excess = more_than_neighbours(below, chosen, layers)
     value, low, high = bootstrap(mean, excess)
     words = (
         f"{chosen.sum()} selective units, each against the others of its branch; on average "
         f"{below[chosen].mean():.0%}, all other units {below[~chosen].mean():.0%}"
     )
-    return Measurement(value, low, high, 0.0, above(low, high, 0), words, "{:+.1%}".format)
+    null = 0.0
+    if moved is not None:
+        null = known_mean(more_than_neighbours(moved, chosen, layers))
+        words += "; null: if dogs moved all responses up"
+    return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.1%}".format)
+
+
+def more_than_moved(study) -> Measurement:
+    """Dogs below minus what there would be if dogs moved each unit's responses up; ranked by means."""
+    table, _ = _chosen(study, "selective_mean")
+    return _beyond_moved(study, table["bottom_mean"].to_numpy(), table["selective_mean"].to_numpy())
+
+
+def more_than_moved_in_one_source(study) -> Measurement:
+    """`more_than_moved` on the images of one source."""
+    other, table = _one_source(study)
+    return _beyond_moved(other, share_below(other, _MEANS), table["selective_mean"].to_numpy())
+
+
+def _beyond_moved(study, found, chosen):
+    moved = moved_below(study)
+    excess = found - moved
+    value, low, high = bootstrap(mean, excess[chosen])
+    null = moved_in_simulation(study)
+    words = (
+        f"dogs among the lowest {PART:.1%} of {chosen.sum()} selective units, {found[chosen].mean():.0%}, "
+        f"minus the {moved[chosen].mean():.0%} if dogs moved all responses up; null: the same in simulated "
+        "units that dogs only move"
+    )
+    return Measurement(value, low, high, null, above(low, high, null), words, "{:+.1%}".format)
 
 
 def cars_above_breeds(study, statistic: str, which: str) -> Measurement:
@@ -190,6 +247,9 @@ def variant_lowers(study, variant: str, layer: str = "conv7") -> Measurement:
     if not seeds:
         raise CannotTest(f"the table has no networks of the variant {variant}")
     pairs = [[variants.dogs_below(v, seed, layer) for v in ("fine", variant)] for seed in seeds]
+    fewest = min(sum(map(len, part)) for part in zip(*pairs, strict=True))
+    if fewest < FEWEST:
+        raise CannotTest(f"{fewest} units are selective for dogs, too few for a mean over them")
     each = [bootstrap(difference, *pair)[0] for pair in pairs]
     value, low, high = bootstrap(difference, *map(np.concatenate, zip(*pairs, strict=True)))
     words = (
@@ -223,6 +283,8 @@ def foretells_confusion(study) -> Measurement:
     return Measurement(rho, np.nan, np.nan, 0.0, verdict, words, "{:+.2f}".format)
 
 
+_MEANS = "mean / mean"
+_STRONG = 0.1  # of the size of the strongest positive responses
 _SELECTIVE = "more than half of the selective units, with the whole interval"
 _TWO_SEEDS = "the difference and its interval are above zero, in both seeds"
 
@@ -233,6 +295,7 @@ CLAIMS = (
         "at least a tenth of the layer's units have an index above 0.65, with the whole interval",
         "a unit that ignores dogs has 120/220, and none of them reaches 0.65",
         many_units,
+        changed="first by the index at these images' own proportion of dogs, by which it fails on GoogLeNet",
     ),
     Claim(
         "opponent.relu-hides", "1", "section 3",
@@ -245,8 +308,9 @@ CLAIMS = (
         "opponent.strong", "1", "figure 1",
         "Dog units have negative responses that are strong beside their positive ones.",
         "the median ratio of their sizes is above a tenth, with the whole interval",
-        "the ratio of the unit in the paper's figure",
+        "the layer's other units",
         strong_negatives,
+        changed="the control was the one unit of the paper's figure",
     ),
     Claim(
         "opponent.dogs-below", "1", "section 3, figure 2",
@@ -264,7 +328,7 @@ CLAIMS = (
     ),
     Claim(
         "opponent.one-source", "1", "section 2",
-        "In one source of images, as in the paper, most dog units have many dogs at the lower end.",
+        "In one source of images, as we read the paper, most dog units have many dogs at the lower end.",
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below_in_one_source(study, "max / min", "selective"),
@@ -277,38 +341,61 @@ CLAIMS = (
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below_in_one_source(study, "mean / mean", "selective_mean"),
+        changed="units were first chosen by maxima",
     ),
     Claim(
         "opponent.own-category", "1", "abstract",
-        "Dogs inhibit dog units in particular, more than they inhibit other units.",
+        "Stricter, ours: dogs inhibit dog units more than they inhibit other units.",
         "dogs among the lowest responses: selective units have more than others of their branch",
         "no difference",
         lambda study: more_than_other_units(study, "bottom_min", "selective"),
+        changed="first compared with all other units of the layer, not of the branch",
     ),
     Claim(
         "opponent.own-category-mean", "1", "abstract",
-        "By the mean response, too, dogs inhibit dog units more than they inhibit other units.",
+        "Stricter, ours: by the mean response, too, dogs inhibit dog units more than other units.",
         "dogs among the lowest responses: selective units have more than others of their branch",
-        "no difference",
+        "if dogs moved all responses up",
         lambda study: more_than_other_units(study, "bottom_mean", "selective_mean"),
+        changed="first compared with all other units of the layer, not of the branch; "
+        "the control was no difference, which for means is none",
     ),
     Claim(
         "opponent.own-category-one-source",
         "1",
         "abstract",
-        "In one source of images dogs inhibit dog units more than other units, by minima.",
+        "Stricter, ours: in one source of images dogs inhibit dog units more than others, by minima.",
         "dogs among the lowest responses: selective units have more than others of their branch",
         "no difference",
         lambda study: more_than_others_in_one_source(study, "max / min", "selective"),
+        changed="first compared with all other units of the layer, not of the branch",
     ),
     Claim(
         "opponent.own-category-one-source-mean",
         "1",
         "abstract",
-        "In one source of images dogs inhibit dog units more than other units, by means.",
+        "Stricter, ours: in one source of images dogs inhibit dog units more than others, by means.",
         "dogs among the lowest responses: selective units have more than others of their branch",
-        "no difference",
+        "if dogs moved all responses up",
         lambda study: more_than_others_in_one_source(study, "mean / mean", "selective_mean"),
+        changed="added with the comparison within branches; "
+        "the control was no difference, which for means is none",
+    ),
+    Claim(
+        "opponent.beyond-moved", "1", "abstract",
+        "Our test: by the mean response dog units have more dogs below than if dogs only moved responses up.",
+        "dogs below minus those if dogs moved each unit's distribution: above the simulation, whole interval",
+        "simulated units that dogs only move",
+        more_than_moved,
+        changed="added when it was seen that no difference from other units is no null for means",
+    ),
+    Claim(
+        "opponent.beyond-moved-one-source", "1", "abstract",
+        "Our test: in one source, too, dog units have more dogs below than if dogs only moved responses up.",
+        "dogs below minus those if dogs moved each unit's distribution: above the simulation, whole interval",
+        "simulated units that dogs only move",
+        more_than_moved_in_one_source,
+        changed="added when it was seen that no difference from other units is no null for means",
     ),
     Claim(
         "opponent.not-low-level", "1", "section 4",
@@ -338,6 +425,7 @@ CLAIMS = (
         "The training labels matter: with one label for all dogs, fewer dogs are below.",
         _TWO_SEEDS, "no difference",
         lambda study: variant_lowers(study, "dogs-merged"),
+        changed="first stated as: one label for all dogs, no opponency",
     ),
     Claim(
         "opponent.training-adds",
@@ -347,6 +435,7 @@ CLAIMS = (
         _TWO_SEEDS,
         "no difference",
         lambda study: variant_lowers(study, "untrained"),
+        changed="added after the others were measured",
     ),
     Claim(
         "opponent.equal-distances", "1", "section 4",
@@ -365,6 +454,7 @@ CLAIMS = (
         "The training set matters: with one breed in it (and so one label), fewer dogs are below.",
         _TWO_SEEDS, "no difference",
         lambda study: variant_lowers(study, "breeds-1"),
+        changed="first measured on fewer than ten units, by which it held",
     ),
     Claim(
         "opponent.confusions", "1", "section 4",

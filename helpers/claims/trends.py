@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 from helpers.claims.claim import CannotTest
 from helpers.claims.depth import third
@@ -44,6 +44,17 @@ def interval(statistic, *samples):
     if not all(map(len, samples)):
         raise CannotTest("too few units have a number on these images")
     return bootstrap(statistic, *samples)
+
+
+def exact_share(found: np.ndarray) -> tuple[float, float, float]:
+    """(value, low, high) of a share of units (n,) of 0 and 1: Clopper and Pearson's interval, 95 %.
+
+    Drawing units again gives no interval where none, or all, of them count.
+    """
+    if not len(found):
+        raise CannotTest("no unit has a number on these images")
+    bounds = binomtest(int(found.sum()), len(found)).proportion_ci()
+    return float(found.mean()), float(bounds.low), float(bounds.high)
 
 
 def known_mean(values):

@@ -4,13 +4,20 @@ const SIGNS = { // by verdict: a name for the style, a drawing that needs no col
   "holds": ["holds", "M12 55 40 84 90 18", "hold"],
   "does not hold": ["fails", "M16 16 84 84M84 16 16 84", "do not"],
   "is not decided": ["open", "M8 62Q29 22 50 50T92 38", "undecided"],
-  "cannot be tested here": ["none", "M30 50H70", "untestable"],
+  "cannot be tested here": ["none", "M50 28a22 22 0 1 0 .1 0Z", "untestable"],
 };
-const DISAGREE = "studies disagree";
+const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but no more than in its control";
+const weak = found => found.verdict === "holds" && found.beyond_control === false;
 const unseen = text => h("span", { class: "ux-unseen" }, text);
 const drawn = Object.fromEntries(Object.entries(SIGNS).map(([verdict, [name, path]]) =>
   [verdict, h("span", { class: `sb-sign sb-${name}` }, svg(`<path d="${path}"/>`))]));
 const sign = verdict => drawn[verdict].cloneNode(true);
+const signOf = found => {
+  const one = sign(found.verdict);
+  if (weak(found)) one.classList.add("sb-weak");
+  return one;
+};
+const said = found => (weak(found) ? WEAK : found.verdict);
 const chapter = page => readable(page.replace(".html", "")).replaceAll("-", " ").replace(/^./, letter => letter.toUpperCase());
 const claimsOf = n => `${n} ${n === 1 ? "claim" : "claims"}`;
 const group = paper => paper.replace(/b$/, "");
@@ -18,11 +25,11 @@ const group = paper => paper.replace(/b$/, "");
 // --- one row --------------------------------------------------------------------------------------
 
 function cell(found, study) {
-  const { verdict, measured, words } = found, control = found.null === null ? "" : `; control ${found.null}`;
+  const { measured, words } = found, verdict = said(found), control = found.null === null ? "" : `; control ${found.null}`;
   const says = measured === null ? `${verdict}: ${words}` : `${verdict}: ${measured}${control}; ${words}`;
   const value = measured === null ? [unseen(verdict)] : [unseen(verdict + ": "), h("b", {}, measured.split(" (")[0]),
     ...(found.null === null ? [] : [h("span", { class: "sb-control ux-muted" }, unseen("control "), `vs ${found.null}`)])];
-  return h("td", { role: "cell", "data-study": study.title, title: `${study.title}: ${says}` }, sign(verdict), ...value);
+  return h("td", { role: "cell", "data-study": study.title, title: `${study.title}: ${says}` }, signOf(found), ...value);
 }
 
 function tally(cells, study, verdicts) {
@@ -42,13 +49,14 @@ function details(claim, data, linked) {
   const pair = (what, text) => [h("dt", {}, what), h("dd", {}, text)];
   const found = claim.cells.map((one, i) => {
     const numbers = one.measured === null ? "" : ` ${one.measured}${one.null === null ? "" : `, control ${one.null}`}`;
-    return h("li", {}, sign(one.verdict), h("b", {}, data.studies[i].title), ` ${one.verdict}`, h("b", {}, numbers), `. ${one.words}.`);
+    return h("li", {}, signOf(one), h("b", {}, data.studies[i].title), ` ${said(one)}`, h("b", {}, numbers), `. ${one.words}.`);
   });
   const { section } = claim;
   const where = section && (linked
     ? h("a", { href: `${section.page}#${section.anchor}` }, `${chapter(section.page)}: ${section.title}`)
     : `${chapter(section.page)}: ${section.title}`);
   return h("div", {}, h("dl", {}, ...pair("Holds if", claim.rule), ...pair("Control", claim.control),
+    ...(claim.changed ? pair("Changed since", claim.changed) : []),
     ...(where ? pair("Figure in", where) : []), ...pair("Name", h("code", {}, claim.id))),
     h("ul", {}, ...found), ...(linked ? [h("p", {}, h("a", { href: `#claim=${claim.id}` }, "link to this claim"))] : []));
 }
@@ -112,6 +120,7 @@ function mount(root, data) {
     if (!search.value.trim().toLowerCase().split(/\s+/).every(word => text.includes(word))) return false;
     const verdict = showing.value, cells = on.value ? [claim.cells[on.value]] : claim.cells;
     const has = one => cells.some(found => found.verdict === one);
+    if (verdict === BEYOND) return cells.some(found => found.verdict === "holds" && !weak(found));
     if (verdict === DISAGREE) return ["holds", "does not hold"].every(one => claim.cells.some(found => found.verdict === one));
     return !verdict || has(verdict);
   }
@@ -166,8 +175,9 @@ function mount(root, data) {
   if (studies.length > 7) for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-label", "claims by study"]]) $(".sb-scroll").setAttribute(name, value);
   // Names of columns stay in sight on the book's own pages, whose ground is known.
   root.classList.toggle("sb-sticky", studies.length <= 7 && Boolean(getComputedStyle(root).getPropertyValue("--pst-color-background")));
-  $(".sb-legend").append(...verdicts.map(verdict => h("span", {}, sign(verdict), " " + verdict)), h("span", {}, "vs: the same in the control"));
-  showing.append(...[...verdicts, DISAGREE].map(one => h("option", { value: one }, one)));
+  $(".sb-legend").append(...verdicts.map(verdict => h("span", {}, sign(verdict), " " + verdict)), h("span", {}, signOf({ verdict: "holds", beyond_control: false }), " " + WEAK),
+    h("span", {}, "vs: the same in the control"));
+  showing.append(...[verdicts[0], BEYOND, ...verdicts.slice(1), DISAGREE].map(one => h("option", { value: one }, one)));
   on.append(...studies.map((study, i) => h("option", { value: i }, study.title)));
   $(".sb-columns dl").append(...studies.flatMap(study => [h("dt", {}, study.title),
     h("dd", {}, `${study.says}. `, h("span", { class: "ux-muted" }, `Study ${study.name}; network ${study.network.name} (${study.network.weights}); `

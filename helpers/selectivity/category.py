@@ -110,10 +110,31 @@ def balanced(totals: CategoryTotals) -> torch.Tensor:
 def contrast(totals: CategoryTotals) -> torch.Tensor:
     """Mean scaled response to the category minus that to the rest, (U,); 0 for a unit that ignores it.
 
-    What the published code of paper 2 computes, with one scale for the whole layer.
+    The difference and the scale, one for the whole layer, are those of the published code of paper 2; the
+    responses are the paper's, maxima. The code itself: `contrast_of_maps`.
     """
     category, rest = _means(totals)
     return category - rest
+
+
+def contrast_of_maps(means: torch.Tensor, largest: float, members: torch.Tensor) -> torch.Tensor:
+    """What the published code of paper 2 computes, (K, U): the contrast of whole maps after the ReLU.
+
+    means (N, U): of each map over its places, negative values as 0; largest: the largest value anywhere on
+    the maps of the layer, the scale; members (K, N) bool, the images of each category. 0 for a unit that
+    ignores it; nan for a layer without any positive value. Scaling by the largest of thousands of places and
+    then averaging makes it much smaller than `contrast`.
+
+    Source: github.com/taneta/category_selectivity_cnn, category_selectivity.ipynb.
+    """
+    if members.shape[1:] != means.shape[:1]:
+        raise ValueError(f"means {tuple(means.shape)} and members {tuple(members.shape)}")
+    members = members.bool()
+    for size in members.sum(1).tolist():
+        _check_sizes(size, members.shape[1] - size)
+    inside, outside = (m.double() @ means.double() for m in (members, ~members))
+    apart = inside / members.sum(1)[:, None] - outside / (~members).sum(1)[:, None]
+    return apart / largest if largest > 0 else torch.full_like(apart, torch.nan)
 
 
 def category_share(responses: torch.Tensor, member: torch.Tensor) -> torch.Tensor:

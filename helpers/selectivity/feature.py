@@ -27,7 +27,8 @@ def feature_weights(values: torch.Tensor) -> torch.Tensor:
     """Weights of a unit's crops: a/a_max for responses at least 70 % of the largest, else 0.
 
     values (..., k), sorted, largest first. At most the first 100 count, non-positive ones never do; a unit
-    whose largest response is not positive gets zeros. Source: paper 4, section 3.1.
+    whose largest response is not positive gets zeros. Source: paper 4, section 2, its
+    equation 1 and footnote 1.
     """
     values = values.double().nan_to_num(0.0)
     largest = values[..., :1]

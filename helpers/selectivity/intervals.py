@@ -1,8 +1,10 @@
 """How sure a number about a layer's units is: the bootstrap over units."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
+from scipy.special import gammaln
 
 _DRAWS = 2000
 
@@ -41,3 +43,29 @@ def median(a: np.ndarray) -> np.ndarray:
 def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The first sample's mean minus the second's, for `bootstrap`."""
     return a.mean(1) - b.mean(1)
+
+
+def largest_of(values: np.ndarray, some: int) -> float:
+    """The mean, over all choices of `some` of the values (n,), of the largest one chosen.
+
+    With more values the largest is larger by their number alone; this compares samples of different sizes. A
+    weighted sum of the sorted values, so that a bootstrap holds while `some` is well below n; for the largest
+    of all it does not (Bickel and Freedman 1981). ValueError unless 1 <= some <= n.
+    """
+    if not 1 <= some <= len(values):
+        raise ValueError(f"the largest of {some} of {len(values)} values")
+    return float(np.sort(values) @ _chances_of_largest(len(values), some))
+
+
+def smallest_of(values: np.ndarray, some: int) -> float:
+    """The mean, over all choices of `some` of the values (n,), of the smallest one; see `largest_of`."""
+    return -largest_of(-np.asarray(values), some)
+
+
+@cache
+def _chances_of_largest(n, some):
+    """(n,): how often the i-th smallest of n is the largest of `some`: C(i - 1, some - 1) / C(n, some)."""
+    rank = np.arange(some, n + 1)
+    ways = gammaln(rank) - gammaln(rank - some + 1) - gammaln(some)
+    ways -= gammaln(n + 1) - gammaln(n - some + 1) - gammaln(some + 1)
+    return np.concatenate([np.zeros(some - 1), np.exp(ways)])

@@ -2,9 +2,10 @@
 
     top, bottom = listed_share(layer.top.images, member), listed_share(layer.bottom.images, member)
 
-Three things to hold `bottom` against, each a stricter reading of "inhibited by":
+What to hold `bottom` against, each a stricter reading of "inhibited by":
 
-    expected_if_shifted   the category's responses are the others', moved upwards as a whole
+    expected_if_shifted   the category's responses are the others', moved upwards as a whole; both Gaussian
+    expected_if_moved     the same with the distribution that the others' responses have
     expected_by_looks     only the images' colour, contrast and edges decide which of them are listed
     chance                the category's share of all images: some of it excites, the rest is like anything
 
@@ -17,6 +18,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import binom
 
 from helpers.errors import SelectivityError
 from helpers.selectivity.category import SELECTIVE, category_indexes
@@ -26,7 +28,8 @@ PART = 0.025  # of the images at each end; as far as all four lists of the shipp
 KINDS = ("unselective", "detector", "opponent")
 FEWEST = 10  # units; below that a share or a mean over the selective ones says little
 _MEAN_ENDS = ("top_mean", "bottom_mean")
-_SIGMAS = 3.0  # how far above chance counts as above: about 1 in 700 units by luck
+_FARTHEST, _MOVES = 5, 801  # standard deviations that a category may move responses by, and steps
+_SIGMAS = 3.0  # how far above chance counts as above: 1 in 100 to 1,000 units by luck
 
 
 def first_share(layer, pairing: str, n_images: int, part: float):
@@ -91,6 +94,77 @@ def expected_if_shifted(top_share: torch.Tensor, chance: float, n_images: int, n
     top_variance = _share_variance(-shift, chance, part, n_images)
     carried = (slope / top_slope).nan_to_num(0.0) ** 2 * top_variance
     return expected, (variance + carried).sqrt()
+
+
+def expected_if_moved(responses: torch.Tensor, member: torch.Tensor, n_listed: int) -> np.ndarray:
+    """The bottom share (U,) of units whose responses the category moves as a whole, and does nothing else.
+
+    responses (N, U), one variable that ranks both ends; member (N,) bool. The category's responses are taken
+    to be distributed as the others' of the same unit, moved by as much as its share of the upper list tells.
+    Unlike `expected_if_shifted` it takes no shape for granted: of a skewed variable the two ends differ. What
+    the upper list's own luck adds on average is taken off, so a value can be a little below 0 or above 1.
+    """
+    member = np.asarray(member, dtype=bool)
+    if not n_listed <= member.sum() <= len(member) - n_listed:
+        raise SelectivityError(
+            f"{member.sum()} of {len(member)} images are of the category: too few, of it or of the rest, for "
+            f"lists of {n_listed}"
+        )
+    columns = np.asarray(responses, dtype=np.float64).T
+    return np.array([_bottom_if_moved(column, member, n_listed) for column in columns])
+
+
+def moved_responses(
+    responses: torch.Tensor, member: torch.Tensor, n_listed: int, seed: int = 0
+) -> torch.Tensor:
+    """Responses (N, U) of units like the given ones that the category moves, and does nothing else to.
+
+    Each unit's are drawn from its responses to the rest, and those to the category moved by as much as its
+    upper list tells. Upper lists are luck in part: they are taken to be nearer to their mean, by the part of
+    their variance that luck explains. What a choice of units by their upper lists does can be seen on these.
+    """
+    member, random = np.asarray(member, dtype=bool), np.random.default_rng(seed)
+    columns = np.asarray(responses, dtype=np.float64).T
+    curves = [_by_move(column, member, n_listed) for column in columns]
+    tops = np.array([_top(column, member, n_listed) for column in columns]) / n_listed
+    luck = (tops * (1 - tops) / n_listed).mean() / (tops.var() or np.inf)
+    tops = tops.mean() + max(0.0, 1 - luck) * (tops - tops.mean())
+    drawn = np.empty_like(columns)
+    for column, (by, above, _), top, new in zip(columns, curves, tops, drawn, strict=True):
+        move = by[min(np.searchsorted(above, top * n_listed), _MOVES - 1), 0]
+        new[:] = random.choice(column[~member], len(member)) + move * member
+        # Drawn twice, two images would tie.
+        new += random.normal(scale=0.01 * column.std(), size=len(member))
+    return torch.from_numpy(drawn.T)
+
+
+def _top(responses, member, n_listed):
+    """How many of the largest responses are to the category."""
+    return int(member[np.argsort(-responses, kind="stable")[:n_listed]].sum())
+
+
+def _by_move(responses, member, n_listed):
+    """(moves (m, 1), the category's number above (m,), its share below (m,)) if responses to it are moved."""
+    rest, n_inside = np.sort(responses[~member]), int(member.sum())
+    inside = np.quantile(rest, (np.arange(n_inside) + 0.5) / n_inside)
+    by = np.linspace(-_FARTHEST, _FARTHEST, _MOVES)[:, None] * (rest.std() or 1.0)
+    # Of two sorted lists the i-th of one is among the first k of both if it is before the (k - i + 1)-th of
+    # the other.
+    above = (inside[: -n_listed - 1 : -1] + by > rest[-n_listed:]).sum(1)
+    below = (inside[:n_listed] + by < rest[:n_listed][::-1]).sum(1) / n_listed
+    return by, above, below
+
+
+def _bottom_if_moved(responses, member, n_listed):
+    _, above, below = _by_move(responses, member, n_listed)
+    # The bottom share for each number above; at the ends the least move that gives it.
+    first, last = np.searchsorted(above, 0, "right") - 1, np.searchsorted(above, n_listed)
+    inner = slice(max(first, 0), min(last, _MOVES - 1) + 1)
+    numbers = np.arange(n_listed + 1)
+    expected = np.interp(numbers, above[inner], below[inner])
+    top = _top(responses, member, n_listed)
+    by_luck = binom.pmf(numbers, n_listed, (top + 0.5) / (n_listed + 1)) @ expected
+    return 2 * expected[top] - by_luck
 
 
 def expected_by_looks(images: torch.Tensor, looks_like: torch.Tensor) -> torch.Tensor:

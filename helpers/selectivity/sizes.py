@@ -4,8 +4,10 @@
     by_images(record, layer, [1, 1/2, 1/4])         a part of all images is shown
     by_classes(record, layer, [48, 24, 12])         images of some of the classes are shown
 
-All are read from the lists that a record keeps: leaving images out of a list gives the list that a recording
-without them would have made, as long as enough are left. Ours; the paper has one size of each.
+A record that keeps single responses is ranked anew without the images that are left out. Of any other the
+lists are read: leaving images out of a list gives the list that a recording without them would have made, as
+long as enough are left. With fewer classes that is a choice of units: a unit's list lasts if it prefers the
+classes that stay. So a size at which lists run out has no mean. Ours; the paper has one size of each.
 """
 
 from collections.abc import Iterable
@@ -22,6 +24,8 @@ from helpers.selectivity.facets import (
     random_rows,
 )
 from helpers.selectivity.intervals import bootstrap, mean
+
+MOST_RUN_OUT = 0.01  # of the units' lists; with more, those that last say nothing about all
 
 
 def counts_without(ranked, kept, classes, n_classes: int, first: int = FIRST):
@@ -80,31 +84,53 @@ def by_classes(record, layer: str, numbers: Iterable[int], first: int = FIRST, r
 def _row(record, layer, size, drawn, first) -> dict:
     """size; degree, low and high of its mean over units; null, smallest and largest; units and complete.
 
-    Means over the draws. Units whose lists ran out, and those of infinite degree, are left out of a mean;
-    `units` counts what is left and `complete` is the share of units whose list sufficed.
+    Means over the draws. `complete` is the share of units whose list sufficed. If in a draw more than
+    `MOST_RUN_OUT` of them ran out, degree, low and high are nan and `units` is 0; else units whose lists ran
+    out, and those of infinite degree, are left out of the mean, and `units` counts what is left.
     """
     rows = []
     for kept, chosen in drawn:
         kept = kept & record.recorded
-        counts, whole = counts_without(
-            record[layer].top, kept, record.classes, len(record.class_names), first
-        )
+        counts, whole = _strongest(record, layer, kept, first)
         counts = counts[whole][:, list(chosen)]
         sizes = np.bincount(record.classes[kept], minlength=len(record.class_names))[list(chosen)]
-        degree = _finite(multifaceted_degree(counts))
         n = min(first, int(sizes.sum()))
         rows.append(
             [
-                *bootstrap(mean, degree),
+                *_mean_degree(counts, whole.double().mean().item()),
                 bootstrap(mean, _finite(multifaceted_degree(random_rows(n, sizes))))[0],
                 *degree_bounds(n, sizes),
-                len(degree),
                 whole.double().mean().item(),
             ]
         )
-    names = ("degree", "low", "high", "null", "smallest", "largest", "units", "complete")
-    # Of a size at which no draw has a number there is none, and pandas does not warn of it.
-    return {"size": size, **pd.DataFrame(rows, columns=names).mean()}
+    names = ("degree", "low", "high", "units", "null", "smallest", "largest", "complete")
+    table = pd.DataFrame(rows, columns=names)
+    means = table.mean()
+    if not table["units"].all():
+        means[["degree", "low", "high", "units"]] = np.nan, np.nan, np.nan, 0
+    order = ("degree", "low", "high", "null", "smallest", "largest", "units", "complete")
+    return {"size": size, **means[list(order)]}
+
+
+def _mean_degree(counts, complete) -> tuple:
+    """(mean, low, high, units) of the degrees of those rows that have one."""
+    degree = _finite(multifaceted_degree(counts))
+    if complete < 1 - MOST_RUN_OUT or not len(degree):
+        return np.nan, np.nan, np.nan, 0
+    return *bootstrap(mean, degree), len(degree)
+
+
+def _strongest(record, layer, kept, first):
+    """`counts_without`, from single responses where the record keeps them: then no list runs out."""
+    classes, n_classes = record.classes, len(record.class_names)
+    responses = record[layer].responses.get("max")
+    if responses is None:
+        return counts_without(record[layer].top, kept, classes, n_classes, first)
+    shown = torch.from_numpy(np.flatnonzero(kept))
+    values, order = responses[shown].T.sort(dim=1, descending=True, stable=True)
+    of_images = torch.as_tensor(classes)[shown[order[:, :first]]]
+    counts = class_counts(values[:, :first], of_images, n_classes, first)
+    return counts, torch.ones(len(counts), dtype=torch.bool)
 
 
 def _finite(degrees):

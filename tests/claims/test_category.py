@@ -82,7 +82,7 @@ def verdict(claim, study):
 def untrained(monkeypatch):
     """Before training no unit is selective for anything."""
     quiet = study_of()
-    monkeypatch.setattr(of_paper_2, "untrained_units", lambda study: four_units(quiet))
+    monkeypatch.setattr(of_paper_2.studies, "untrained_of", lambda study: quiet)
     noisy = study_of(conv1=noise(1), conv2=noise(2), conv3=noise(3))
     monkeypatch.setattr(of_paper_2, "best_untrained", lambda study: best_face_units(noisy))
     return noisy
@@ -173,7 +173,7 @@ def test_faces_in_the_last_convolutions(untrained, monkeypatch):
     assert verdict("faces-late", late) == HOLDS
     assert verdict("faces-late", study_of(conv1=faces, conv2=faces)) == FAILS
     # As many before training: nothing that training brought.
-    monkeypatch.setattr(of_paper_2, "untrained_units", lambda study: four_units(late))
+    monkeypatch.setattr(of_paper_2.studies, "untrained_of", lambda study: late)
     assert verdict("faces-late", study_of(conv3=faces)) != HOLDS
 
 
@@ -458,3 +458,48 @@ def test_probes_are_judged_over_the_hard_tasks(claim, monkeypatch):
         )
         assert verdict(claim, world) == wanted
     assert verdict(claim, study_of(conv1=noise(1))) == UNTESTED
+
+
+# The author's code, which averages over the map
+
+
+def by_code(study, **shares):
+    """`code_units` of a study: the given share of each layer's units passes, for one category a layer."""
+    parts = []
+    for name in study.record.layers[:-1]:
+        for category in FOUR:
+            of, share = shares.get(name, (None, 0.0))
+            passes = np.arange(60) < (60 * share if category == of else 0)
+            table = {"layer": name, "unit": range(60), "category": category}
+            parts.append(pd.DataFrame({**table, "contrast": np.where(passes, 0.02, 0.0)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("claim", "holds", "fails"),
+    [
+        ("cars-low", {"conv1": ("car", 0.5)}, {"conv1": ("dog", 0.5)}),
+        ("illusions-low", {"conv1": ("i-see-face", 0.5)}, {"conv1": ("face", 0.5)}),
+        ("cars-lower", {"conv1": ("car", 0.5)}, {"conv3": ("car", 0.5)}),
+        ("illusions-lower", {"conv1": ("i-see-face", 0.5)}, {"conv3": ("i-see-face", 0.5)}),
+        ("dogs-outnumber-faces", {"conv2": ("dog", 0.5)}, {"conv2": ("face", 0.5)}),
+        ("faces-late", {"conv3": ("face", 0.5)}, {"conv1": ("face", 0.5)}),
+    ],
+)
+def test_claims_by_the_code(claim, holds, fails):
+    study = study_of()
+    for shares, wanted in ((holds, HOLDS), (fails, FAILS)):
+        tables = by_code(study, **shares), by_code(study)
+        reading = tuple((lambda _, table=table: table) for table in tables)
+        assert READ_BY[claim](study, reading).verdict == wanted
+    assert row_of(f"{claim}-code", study)["verdict"] == UNTESTED  # no images, no network, no table
+
+
+READ_BY = {
+    "cars-low": lambda study, how: of_paper_2.more_in_low_layers(study, "car", how),
+    "illusions-low": lambda study, how: of_paper_2.more_in_low_layers(study, "i-see-face", how),
+    "cars-lower": lambda study, how: of_paper_2.lower_than_higher(study, "car", how),
+    "illusions-lower": lambda study, how: of_paper_2.lower_than_higher(study, "i-see-face", how),
+    "dogs-outnumber-faces": of_paper_2.dogs_outnumber_faces,
+    "faces-late": of_paper_2.late_layers,
+}

@@ -97,7 +97,7 @@ def planted(monkeypatch):
         monkeypatch.setattr(of_paper_4, "class_columns", of.__getitem__)
         monkeypatch.setattr(of_paper_4, "untrained_features", lambda _: before)
         monkeypatch.setattr(of_paper_4, "untrained_classes", classes_before)
-        monkeypatch.setattr(of_paper_4, "untrained_of", lambda _: None if before is None else twin)
+        monkeypatch.setattr(of_paper_4, "untrained_curves", lambda _: before)
         for name, value in measured.items():
             monkeypatch.setattr(of_paper_4, name, lambda _, value=value: value)
         return study

@@ -7,6 +7,7 @@ import torch
 from helpers import claims
 from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, measure_claims
 from helpers.claims import opponency as of_paper_1
+from helpers.claims.dogs import shown_units
 from helpers.tables import Variants
 from tests.planted import planted_study
 
@@ -78,6 +79,40 @@ def test_strong_negatives():
         CLASSES, NAMES,
     )  # fmt: skip
     assert verdict("strong", weak) == FAILS
+    row = row_of("strong", opponent_layer())
+    assert row["beyond_control"] is False and "100% of all units" in row["words"]  # all are strong
+
+
+def row_of(claim, study):
+    (row,) = [c.row(study) for c in claims.CLAIMS if c.id == "opponent." + claim]
+    return row
+
+
+def test_more_than_if_dogs_moved_responses_up():
+    assert verdict("beyond-moved", opponent_layer()) == HOLDS
+    # Dogs move responses up and nothing else: some dogs are below, as many as that explains.
+    moved = study_of(*(detectors(seed, by=0.8) for seed in range(4)), noise(5))
+    (claim,) = [c for c in claims.CLAIMS if c.id == "opponent.beyond-moved"]
+    found = claim.measure(moved)
+    # The choice of units by their upper lists alone makes a difference, and the simulation knows it.
+    assert found.verdict in (UNDECIDED, FAILS) and found.value > 0.05
+    assert found.null == pytest.approx(found.value, abs=0.03)
+    assert 0 < mean_below(moved) < 0.4
+
+
+def mean_below(study):
+    table = shown_units(study)
+    return table["bottom_mean"][table["selective_mean"]].mean()
+
+
+def test_for_means_no_difference_from_neighbours_is_no_null():
+    """Dogs only move responses up: the difference from other units is far below zero, and so is its null."""
+    moved = study_of(*(detectors(seed, by=0.8) for seed in range(4)), noise(5))
+    (claim,) = [c for c in claims.CLAIMS if c.id == "opponent.own-category-mean"]
+    found = claim.measure(moved)
+    assert found.value < -0.1 and found.null < -0.1  # a null of zero would call this a finding
+    (claim,) = [c for c in claims.CLAIMS if c.id == "opponent.own-category"]
+    assert claim.measure(moved).null == 0
 
 
 @pytest.mark.parametrize(
@@ -121,6 +156,8 @@ def test_one_source(monkeypatch):
         ):
             assert verdict(claim, opponent_layer(name="googlenet")) == wanted
             assert verdict(claim, opponent_layer()) == UNTESTED
+        beyond = verdict("beyond-moved-one-source", opponent_layer(name="googlenet"))
+        assert (beyond == HOLDS) == (wanted == HOLDS)
 
 
 def test_not_low_level():

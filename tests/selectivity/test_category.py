@@ -16,6 +16,7 @@ from helpers.selectivity.category import (
     category_indexes,
     category_share,
     contrast,
+    contrast_of_maps,
     share,
     share_at,
     totals_of_responses,
@@ -315,3 +316,46 @@ def test_auc_of_large_sets_is_exact():
     assert category_auc(responses, torch.arange(140_000) % 2 == 1).item() == pytest.approx(
         0.5 + 0.5 / 70_000, abs=1e-12
     )
+
+
+# What the published code of paper 2 computes
+
+
+def contrast_by_the_published_steps(maps, member):
+    """Scale the whole tensor of maps after the ReLU, difference at each place, mean over places."""
+    after = np.maximum(maps, 0)
+    scaled = (after - after.min()) / (after.max() - after.min() + 1e-18)
+    apart = scaled[member].mean(0) - scaled[~member].mean(0)
+    return apart.mean((1, 2))
+
+
+def test_the_published_code_step_by_step():
+    maps = np.random.default_rng(0).normal(size=(30, 5, 4, 3))
+    kinds = np.arange(30) % 3
+    members = torch.from_numpy(np.stack([kinds == k for k in range(3)]))
+    after = torch.from_numpy(np.maximum(maps, 0))
+    found = contrast_of_maps(after.mean((2, 3)), after.max().item(), members)
+    wanted = [contrast_by_the_published_steps(maps, kinds == k) for k in range(3)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
+def test_a_unit_for_a_category_all_over_the_map_and_one_for_a_spot():
+    """By the maximum both are the same; by the code the spot counts for a hundredth."""
+    maps = torch.zeros(20, 3, 10, 10)
+    maps[:10, 0] = 1.0
+    maps[:10, 1, 4, 4] = 1.0
+    maps[:, 2] = 1.0  # ignores the category
+    member = (torch.arange(20) < 10)[None]
+    found = contrast_of_maps(maps.mean((2, 3)), 1.0, member)[0]
+    assert found.tolist() == pytest.approx([1, 0.01, 0])
+    same = contrast(totals_of_responses(maps.amax((2, 3)), member[0], low=0.0, high=1.0))
+    assert same.tolist() == pytest.approx([1, 1, 0], abs=1e-9)
+
+
+def test_maps_without_a_positive_value_and_bad_input():
+    member = (torch.arange(6) < 3)[None]
+    assert contrast_of_maps(torch.zeros(6, 2), 0.0, member).isnan().all()
+    with pytest.raises(ValueError, match="do not|members"):
+        contrast_of_maps(torch.zeros(6, 2), 1.0, member[:, :5])
+    with pytest.raises(SelectivityError):
+        contrast_of_maps(torch.zeros(6, 2), 1.0, torch.ones(1, 6))

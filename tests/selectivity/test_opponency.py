@@ -1,5 +1,6 @@
 """Opponency: planted units of Gaussian noise, calibration of the nulls, brute force, degenerate input."""
 
+from functools import partial
 from statistics import NormalDist
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from helpers.selectivity.opponency import (
     class_inversions,
     ends_table,
     expected_by_looks,
+    expected_if_moved,
     expected_if_shifted,
     first_share,
     list_length,
@@ -390,3 +392,62 @@ def test_inversions_need_classes_on_both_sides():
         with pytest.raises(SelectivityError, match="inversions need") as error:
             class_inversions(given, torch.tensor(of_category))
         assert "\n" not in str(error.value)
+
+
+# Dogs that move a unit's own distribution
+
+
+def test_moved_distributions_of_any_shape():
+    """Where the category does move the others' responses, the expectation is what is there."""
+    random = np.random.default_rng(0)
+    member = np.arange(4000) % 4 == 0
+    for shape in (random.normal, random.gumbel, partial(random.standard_t, 4)):
+        for by in (-0.4, 0.0, 0.4):
+            drawn = np.stack([shape(size=4000) + by * member for _ in range(24)], 1)
+            found = expected_if_moved(torch.from_numpy(drawn), torch.from_numpy(member), 100)
+            order = drawn.argsort(0)
+            there = member[order[:100]].mean(0)
+            assert found.mean() == pytest.approx(there.mean(), abs=0.04), (shape, by)
+
+
+def test_a_skewed_variable_deceives_the_gaussian_null():
+    """Responses with a long lower tail, dogs move them up: the Gaussian expects too few dogs below."""
+    random = np.random.default_rng(1)
+    member = np.arange(6000) % 2 == 0
+    drawn = -random.gumbel(size=(6000, 24)) + 0.3 * member[:, None]
+    order = drawn.argsort(0)
+    top, bottom = member[order[-150:]].mean(0), member[order[:150]].mean(0)
+    gaussian, _ = expected_if_shifted(torch.from_numpy(top), 0.5, 6000, 150)
+    own = expected_if_moved(torch.from_numpy(drawn), torch.from_numpy(member), 150)
+    assert (bottom - gaussian.numpy()).mean() > 0.1
+    assert abs((bottom - own).mean()) < 0.03
+
+
+def test_moving_nothing_and_nothing_to_move():
+    responses = torch.from_numpy(np.random.default_rng(2).normal(size=(3000, 30)))
+    member = torch.arange(3000) % 3 == 0
+    found = expected_if_moved(responses, member, 300)
+    assert found.mean() == pytest.approx(1 / 3, abs=0.02)
+    for one in (torch.zeros(3000), torch.ones(3000), torch.arange(3000) < 299):
+        with pytest.raises(SelectivityError, match="too few"):
+            expected_if_moved(responses, one.bool(), 300)
+
+
+def test_moved_distributions_by_trying_moves():
+    """One unit by brute force: try many moves, keep those that give its upper list, look below."""
+    random = np.random.default_rng(5)
+    member = np.arange(2000) % 2 == 0
+    responses = random.normal(size=2000) + 0.5 * member
+    top = member[np.argsort(-responses)[:200]].sum()
+    rest = responses[~member]
+    inside = np.quantile(rest, (np.arange(1000) + 0.5) / 1000)
+    kept = []
+    for by in np.linspace(-2, 2, 4001):
+        both = np.concatenate([inside + by, rest])
+        order = both.argsort()
+        if (order[-200:] < 1000).sum() == top:
+            kept.append((order[:200] < 1000).mean())
+    (found,) = expected_if_moved(
+        torch.from_numpy(responses)[:, None], torch.from_numpy(member), 200
+    )
+    assert found == pytest.approx(np.mean(kept), abs=0.02)  # less what luck adds

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,6 +23,13 @@ def record_of(responses, classes, n_classes, k):
     names = [f"class{c}" for c in range(n_classes)]
     made = {"conv1": {s: responses for s in ("max", "mean", "min")}}
     return planted_study(made, classes, names, k=k).record
+
+
+def without_responses(record):
+    """The record as of a large set: lists and sums only."""
+    for name in record.layers:
+        record[name].responses.clear()
+    return record
 
 
 def counts_by_hand(responses, kept, classes, n_classes, first):
@@ -176,20 +184,49 @@ def test_list_lengths_by_hand(small):
 
 def test_a_list_longer_than_recorded_is_not_complete(small):
     responses, _ = small
-    record = record_of(responses.abs() + 0.1, CLASSES, 4, k=8)
+    record = without_responses(record_of(responses.abs() + 0.1, CLASSES, 4, k=8))
     (row,) = by_list_length(record, "conv1", [7]).itertuples()
     assert (row.units, row.complete) == (6, 1)
 
 
-@pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_lists_that_all_run_out_give_no_mean(small):
     responses, _ = small
-    record = record_of(responses.abs() + 0.1, CLASSES, 4, k=8)
+    record = without_responses(record_of(responses.abs() + 0.1, CLASSES, 4, k=8))
     (row,) = by_list_length(record, "conv1", [9]).itertuples()
     assert (row.units, row.complete) == (0, 0)
     assert math.isnan(row.degree) and math.isnan(row.low) and math.isfinite(row.null)
     (row,) = by_images(record, "conv1", [0.25], first=8).itertuples()
     assert (row.size, row.units, row.complete) == (6, 0, 0) and math.isnan(row.degree)
+
+
+def test_units_whose_lists_last_are_not_taken_for_all():
+    """Half of the units love one class, half any: of few classes only the lists of some would last."""
+    classes = np.repeat(np.arange(8), 12)
+    random = torch.Generator().manual_seed(3)
+    responses = 1 + torch.rand(96, 16, generator=random)
+    responses[:, :8] += 9 * torch.nn.functional.one_hot(torch.from_numpy(classes), 8)
+    record = record_of(responses, classes, 8, k=30)
+    (row,) = by_classes(record, "conv1", [2], first=10).itertuples()
+    wanted = []
+    for seed in range(5):
+        chosen = np.sort(np.random.default_rng(seed).permutation(8)[:2])
+        counts = counts_by_hand(responses, np.isin(classes, chosen), classes, 8, 10)
+        wanted.append(mean_degree(counts[:, torch.from_numpy(chosen)]))
+    assert row.degree == pytest.approx(np.mean(wanted)) and row.complete == 1
+    (alone,) = by_classes(without_responses(record), "conv1", [2], first=10).itertuples()
+    assert 0 < alone.complete < 1 and alone.units == 0 and math.isnan(alone.degree)
+    (whole,) = by_classes(record, "conv1", [8], first=10).itertuples()
+    assert whole.complete == 1 and whole.units == 16 and math.isfinite(whole.degree)
+
+
+def test_lists_and_single_responses_give_the_same(small):
+    responses, _ = small
+    record = record_of(responses, CLASSES, 4, k=24)
+    by_responses = [by_images(record, "conv1", [0.5, 1], 5), by_classes(record, "conv1", [2, 4], 5)]
+    record = without_responses(record)
+    by_lists = [by_images(record, "conv1", [0.5, 1], 5), by_classes(record, "conv1", [2, 4], 5)]
+    for one, other in zip(by_responses, by_lists, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_all_images_are_the_record_s_own(small):

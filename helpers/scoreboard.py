@@ -15,7 +15,7 @@ data/make/scoreboard.py) has the verdicts and what they were measured on.
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -75,7 +75,9 @@ class Scoreboard:
     """Columns beside each other; the rows are those of `claims`."""
 
     columns: tuple[Column, ...]
-    claims: tuple[Claim, ...] = CLAIMS
+    claims: tuple[Claim, ...] = field(
+        default_factory=lambda: CLAIMS
+    )  # not a text of all in the docs
 
     def with_study(self, study, title: str | None = None) -> "Scoreboard":
         """A column more, measured now; it takes the place of one of the same name."""

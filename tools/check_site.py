@@ -88,13 +88,19 @@ def check_images(main):
 
 
 def check_outputs(main):
-    """Tracebacks and formulas that stayed TeX."""
+    """Tracebacks, formulas that stayed TeX, and numbers that the run did not fill in."""
     text = main.get_text(" ")
     if (
         main.select(".traceback, .highlight-ipythontb")
         or "Traceback (most recent call last)" in text
     ):
         yield "a traceback is on the page"
+    for text in main.find_all(string=re.compile(r"\{glue:text\}")):
+        code = text.find_parent("code")
+        # Backticks too many: the role is code, and the number's name stands behind it.
+        behind = str(code.next_sibling or "") if code else "a name`"
+        if not text.find_parent("pre") and re.match(r"[\w -]*`", behind):
+            yield f"a number was not filled in: {str(text).strip()[:60]!r}"
     for formula in main.select(".math"):
         if not formula.find("math"):
             yield f"a formula was not converted: {formula.get_text()[:60]!r}"

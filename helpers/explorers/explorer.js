@@ -60,7 +60,8 @@ function indexes(data, unit) {
     h("thead", {}, h("tr", {}, ...["Index", "value", "by luck", "place (1st: largest)"].map(column))), h("tbody", {}, ...rows));
 }
 
-// The kept ends of the tuning curve: strongest images from the left, most negative from the right.
+// Two lists, of two numbers of a map: its maximum in the strongest images, from the left, and its minimum in the
+// most negative ones, from the right. They are no two ends of one curve.
 function tuning(data, unit) {
   const all = [0, ...unit.top.curve, ...unit.bottom.curve].filter(value => value !== null);
   const low = Math.min(...all), high = Math.max(...all), span = high - low || 1;
@@ -72,8 +73,8 @@ function tuning(data, unit) {
     `<path class="ux-area ${name}" d="${line(values, from, to)}V${zero}H${from}Z"/><path class="ux-line ${name}" d="${line(values, from, to)}"/>`;
   const ends = (values, what) => values.length
     ? `${what} from ${number(values[0])} to ${number(values[values.length - 1])}` : `${what}: none`;
-  const label = `Tuning curve. ${ends(unit.top.curve, `${unit.top.kept} strongest images`)}; `
-    + `${ends(unit.bottom.curve, `${unit.bottom.kept} most negative images`)}; the ReLU hides what is below zero.`;
+  const label = `Tuning curves. ${ends(unit.top.curve, `maximum in the ${unit.top.kept} strongest images`)}; `
+    + `${ends(unit.bottom.curve, `minimum in the ${unit.bottom.kept} most negative images`)}; the ReLU hides what is below zero.`;
   const hidden = h("span", { class: "ux-hidden" });
   hidden.style.top = zero + "%";
   const axis = (value, name) => {
@@ -87,9 +88,9 @@ function tuning(data, unit) {
       + `<path class="ux-zero" d="M0 ${zero}H100"/>`),
     axis(0, ""), ...[high, low].filter(value => Math.abs(y(value) - y(0)) > 14).map(value => axis(value, "")));
   return h("div", { class: "ux-tuning" }, plot,
-    h("div", { class: "ux-below" }, h("span", {}, `${unit.top.kept} strongest`),
+    h("div", { class: "ux-below" }, h("span", {}, `maximum: ${unit.top.kept} strongest`),
       h("span", { class: "ux-relu" }, "below 0: hidden by the ReLU"),
-      h("span", {}, `${unit.bottom.kept} most negative`)));
+      h("span", {}, `minimum: ${unit.bottom.kept} lowest`)));
 }
 
 // The three strips, each a row of the unit's sheet: title, colour, list, the word for one image, caption.

@@ -57,6 +57,11 @@ FAULTS = {
     ),
     "dead link": ("<a href='gone.html'>gone</a>", "dead link"),
     "missing place": ("<a href='#gone'>gone</a>", "missing place"),
+    "an unfilled number": (
+        "<p>of <code><span>{glue:text}</span></code>last_layer`` have</p>",
+        "not filled in",
+    ),
+    "a role as text": ("<p>of {glue:text}`last_layer` have</p>", "not filled in"),
     # Noise as text: three quarters of it are left when it is compressed.
     "heavy": (
         "<p>" + random.Random(0).randbytes(check_site.MAXIMUM_BYTES).hex() + "</p>",

@@ -529,7 +529,9 @@ def test_what_is_drawn_has_words(opened):
     )
     press(browser, Keys.ARROW_RIGHT)
     assert len(labels) == 23  # of unit 2, which has no feature: the curve, 16 crops, 6 images
-    assert all(labels) and labels[0].startswith("Tuning curve. 60 strongest images from −")
+    assert all(labels) and labels[0].startswith(
+        "Tuning curves. maximum in the 60 strongest images from −"
+    )
     assert sum("nearest to zero: " in label and ", mean −" in label for label in labels) == 6
     controls = browser.driver.find_elements("css selector", "button, input, select")
     assert all(c.accessible_name for c in controls)

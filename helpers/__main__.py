@@ -330,6 +330,7 @@ def _fetch(options):
 def _claims(options):
     from helpers import open_study
     from helpers.claims import measure_claims
+    from helpers.claims.claim import mark
 
     rows = measure_claims(open_study(options.study), options.paper)
     if options.json:
@@ -339,7 +340,8 @@ def _claims(options):
         print(f"{row['id']}  (paper {row['paper']}, {row['place']})")
         print(f"    {row['statement']}")
         measured = f"{row['measured']}, null {row['null']}: " if row["measured"] else ""
-        print(f"    {row['verdict'].upper()}: {measured}{row['words']}\n")
+        changed = f"    (changed: {row['changed']})\n" if row["changed"] else ""
+        print(f"    {mark(row).upper()}: {measured}{row['words']}\n{changed}")
 
 
 if __name__ == "__main__":

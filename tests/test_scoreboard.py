@@ -143,6 +143,7 @@ def test_a_file_that_is_no_scoreboard(tmp_path):
 def column(name, verdicts):
     made = measure_column(planted_study({}, [0], ["one"], name), claims=())
     found = {"measured": "1", "null": None, "value": 1.0, "interval": None, "words": "counted"}
+    found |= {"beyond_control": None}
     filled = replace(made, cells={i: {"verdict": v, **found} for i, v in verdicts.items()})
     # Judged by the rules of now: as if measured a moment ago.
     from helpers.scoreboard import _JUDGED, _digest
@@ -163,7 +164,7 @@ def test_counts_are_of_the_rows():
     assert counts.loc[("1", FAILS)].tolist() == [0, len(of_1b)]
     assert counts.loc[("3", FAILS)].tolist() == [len(of_3), 0]
     assert counts.loc[("3", UNTESTED)].tolist() == [0, len(of_3)]  # "two" never measured them
-    assert counts.groupby("paper").sum().to_numpy().tolist() == [[4, 4], [20, 20]]
+    assert counts.groupby("paper").sum().to_numpy().tolist() == [[4, 4], [21, 21]]
 
 
 def test_the_frame_has_the_rows_and_their_intervals():

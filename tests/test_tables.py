@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from helpers import SelectivityError, open_study
+from helpers.claims.dogs import moved_below, shown_layers, shown_units
 from helpers.record import WorldImages, load_network, record
 from helpers.selectivity import category_auc, category_share
+from helpers.selectivity.opponency import PART, expected_if_moved, list_length
 from helpers.selectivity.probes import ARMS, compare_probes
 from helpers.tables import load_table, open_probes, open_variants
 
@@ -125,3 +127,39 @@ def test_the_untrained_units_are_those_of_the_probe():
     # Without training a contrast still has the sign of its AUC, far from luck.
     far = contrast.abs() > 5 * luck
     assert far.any() and (((auc > 0.5) == (contrast > 0))[far]).double().mean() > 0.95
+
+
+def test_what_dogs_would_be_below_if_they_only_moved_responses():
+    """The table's studies, and that a study with single responses gives such numbers, too."""
+    about, tables = load_table("googlenet-moved")
+    for name in ("googlenet", "googlenet-imagenet"):
+        study = open_study(name)
+        assert about["images"][name] == study.record.metadata["images"]["digest"]
+        moved = moved_below(study)
+        assert moved.shape == (512,) and -0.5 < moved.min() and moved.max() < 1.5
+        assert abs(tables[f"{name}/simulated"].item()) < 0.05
+    google = open_study("googlenet")
+    top = shown_units(google)["top_mean"].to_numpy()
+    # The more dogs above, the fewer below.
+    assert np.corrcoef(top, moved_below(google))[0, 1] < -0.8
+    assert moved_below(open_study("world")).shape == (128,)
+
+
+def test_the_table_of_moved_responses_is_made_again(real_home):
+    """One branch of block 4c on the sample of ImageNet, by the recipe's functions."""
+    name = "inception_4c.5x5"
+    shipped, study = load_table("googlenet-moved")[1], open_study("googlenet-imagenet")
+    layers = shown_layers(study.record)
+    before = sum(study.record[n].n_units for n in layers[: layers.index(name)])
+    made = record(
+        load_network("googlenet"),
+        study.images,
+        50,
+        layers=name,
+        responses=("mean",),
+        progress=False,
+    )
+    member = study.category("dog")[1]
+    found = expected_if_moved(made[name].responses["mean"], member, list_length(1000, PART))
+    own = shipped["googlenet-imagenet"][before : before + len(found)].numpy()
+    assert found == pytest.approx(own, abs=1e-3)

@@ -177,11 +177,11 @@ def highest_fixed(study) -> Measurement:
     low, high = np.quantile(drawn, [0.025, 0.975])
     words = (
         "change of the highest degree of as many units of each stage from the first third of stages to the "
-        f"last; of all units {own:+.0%}; {_said(before)}"
+        f"last; of all units {own:+.1%}; {_said(before)}"
     )
     inside, outside = -0.1 < low and high < 0.1, low >= 0.1 or high <= -0.1
     verdict = HOLDS if inside else FAILS if outside else UNDECIDED
-    return Measurement(value, low, high, before, verdict, words, "{:+.0%}".format, None)
+    return Measurement(value, low, high, before, verdict, words, "{:+.1%}".format, None)
 
 
 def _ends_of_stages(study, of_some, of_all, number):

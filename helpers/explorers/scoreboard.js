@@ -9,14 +9,11 @@ const SIGNS = { // by verdict: a name for the style, a drawing that needs no col
 const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but no more than in its control";
 const weak = found => found.verdict === "holds" && found.beyond_control === false;
 const unseen = text => h("span", { class: "ux-unseen" }, text);
+const ON_LINE = "M14 38 38 60 88 6M8 92H92"; // a tick on a line: it holds, but so does the control
 const drawn = Object.fromEntries(Object.entries(SIGNS).map(([verdict, [name, path]]) =>
   [verdict, h("span", { class: `sb-sign sb-${name}` }, svg(`<path d="${path}"/>`))]));
 const sign = verdict => drawn[verdict].cloneNode(true);
-const signOf = found => {
-  const one = sign(found.verdict);
-  if (weak(found)) one.classList.add("sb-weak");
-  return one;
-};
+const signOf = found => (weak(found) ? h("span", { class: "sb-sign sb-weak" }, svg(`<path d="${ON_LINE}"/>`)) : sign(found.verdict));
 const said = found => (weak(found) ? WEAK : found.verdict);
 const chapter = page => readable(page.replace(".html", "")).replaceAll("-", " ").replace(/^./, letter => letter.toUpperCase());
 const claimsOf = n => `${n} ${n === 1 ? "claim" : "claims"}`;

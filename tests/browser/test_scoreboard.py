@@ -121,7 +121,7 @@ def test_signs_do_not_depend_on_colour(opened):
     drawn = browser.driver.execute_script(
         "return [...document.querySelectorAll('.sb-legend .sb-sign path')].map(p => p.getAttribute('d'))"
     )
-    assert len(drawn) == len(set(drawn)) == 4
+    assert len(drawn) == len(set(drawn)) == 5  # four verdicts, and a tick on a line
 
 
 def test_finds_words(opened):
@@ -156,8 +156,28 @@ def test_filters_by_verdict_and_study(opened, board):
     choose(browser, "sb-verdict", "studies disagree")
     found = table.groupby("id").verdict.agg(set)
     assert len(statements(browser)) == sum({HOLDS, FAILS} <= one for one in found)
+    choose(browser, "sb-verdict", "holds beyond its control")
+    choose(browser, "sb-study", title)
+    beyond = table[(table.study == "googlenet") & (table.verdict == HOLDS)]
+    beyond = beyond[beyond.beyond_control.map(lambda one: one is not False)]
+    assert statements(browser) == beyond.statement.tolist() != []
     choose(browser, "sb-verdict", "all claims")
     assert statements(browser) == []
+
+
+def test_what_was_changed_and_what_its_control_does_too(opened, board):
+    row = next(
+        r for r in board.rows if r["study"] == "googlenet" and r["changed"] and r["beyond_control"] is False
+        and r["verdict"] == HOLDS
+    )  # fmt: skip
+    browser = opened(f"one.html#claim={row['id']}")
+    (detail,) = texts(browser, ".sb-detail:not([hidden])")
+    assert row["changed"] in detail and "holds, but no more than in its control" in detail
+    (cell,) = browser.driver.find_elements(
+        "css selector",
+        f"tr:not([hidden]) td[title*='{row['measured']}; control {row['null']}'] .sb-weak",
+    )
+    assert cell.is_displayed()
 
 
 def test_the_keyboard_alone(opened):

@@ -33,6 +33,7 @@ from helpers.claims.dogs import (
     shown_units,
 )
 from helpers.claims.trends import known_mean
+from helpers.errors import SelectivityError
 from helpers.selectivity.category import SELECTIVE, category_indexes
 from helpers.selectivity.confusion import (
     pair_distance,
@@ -170,7 +171,7 @@ def _moved(study):
     """`moved_below`, nan where it is not known."""
     try:
         return moved_below(study)
-    except CannotTest:
+    except SelectivityError:  # no single responses, or too few dogs
         return np.nan
 
 
@@ -189,7 +190,10 @@ def _more_than_others(below, chosen, layers, moved):
     null = 0.0
     if moved is not None:
         null = known_mean(more_than_neighbours(moved, chosen, layers))
-        words += "; null: if dogs moved all responses up"
+        known = np.isfinite(null)
+        words += (
+            "; null: if dogs moved all responses up" if known else "; no null for means is known"
+        )
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.1%}".format)
 
 

@@ -26,8 +26,8 @@ def main():
     network, images = load_network("googlenet"), images_of(STUDIES[STUDY]["folders"])
     four = images.select(FOUR)
     found = {
-        "trained": contrasts_of_maps(network, four),
-        "untrained": contrasts_of_maps(untrained_googlenet(network), four),
+        "trained": contrasts_of_maps(network, four, network.taps),
+        "untrained": contrasts_of_maps(untrained_googlenet(network), four, network.taps),
     }
     tensors = {
         f"{when}/{name}": values.float().contiguous()

@@ -51,9 +51,9 @@ class Measurement:
 
 
 def mark(row: dict) -> str:
-    """The verdict of a row, and where its control does as well: what holds there, too, is no news."""
+    """The verdict of a row, and where its control may do as well: what holds there, too, is no news."""
     if row["verdict"] == HOLDS and row["beyond_control"] is False:
-        return f"{HOLDS}, but no more than in its control"
+        return f"{HOLDS}, but not clearly more than in its control"
     return row["verdict"]
 
 

@@ -157,10 +157,10 @@ def lowest_falls(study) -> Measurement:
     def trend(ends):
         return spearman(np.round(ends, 9))  # equal but for rounding: equal ranks
 
-    value, drawn, before, own = _ends_of_stages(study, smallest_of, np.min, trend)
+    value, drawn, before, own, some = _ends_of_stages(study, smallest_of, np.min, trend)
     low, high = _bounds(drawn)
     words = (
-        f"rank correlation of depth and the lowest degree of as many units of each stage; of all units "
+        f"rank correlation of depth and the lowest degree of {some} units of each stage; of all units "
         f"{own:+.2f}; {_said(before)}"
     )
     return Measurement(
@@ -173,10 +173,10 @@ def highest_fixed(study) -> Measurement:
         n = max(1, round(len(ends) / 3))
         return ends[-n:].mean() / ends[:n].mean() - 1
 
-    value, drawn, before, own = _ends_of_stages(study, largest_of, np.max, change)
+    value, drawn, before, own, some = _ends_of_stages(study, largest_of, np.max, change)
     low, high = np.quantile(drawn, [0.025, 0.975])
     words = (
-        "change of the highest degree of as many units of each stage from the first third of stages to the "
+        f"change of the highest degree of {some} units of each stage from the first third of stages to the "
         f"last; of all units {own:+.1%}; {_said(before)}"
     )
     inside, outside = -0.1 < low and high < 0.1, low >= 0.1 or high <= -0.1
@@ -185,15 +185,15 @@ def highest_fixed(study) -> Measurement:
 
 
 def _ends_of_stages(study, of_some, of_all, number):
-    """(value, drawn (draws,), before training, of the stages as they are): a number on stages' extremes.
+    """(value, drawn (draws,), before training, of all units, units taken): a number on stages' extremes.
 
-    A wide stage has more extreme units by its width alone, so extremes are those of as many units of each,
-    half of the smallest stage's. Drawing units again then gives an interval, as it does for a mean; of the
-    largest of all units it would not, because no draw can exceed it.
+    A wide stage has more extreme units by its width alone, so extremes are those of as many units of each, an
+    eighth of the smallest stage's. Drawing units again then gives an interval, nearly as it does for a mean;
+    of the largest of all units it would not, because no draw can exceed it.
     """
     each = _degrees_by_stage(unit_facets(study))
     _needs_stages(each)
-    some = max(1, min(map(len, each)) // 2)
+    some = max(1, min(map(len, each)) // 8)
     random = np.random.default_rng(0)
 
     def of_each(stages):
@@ -203,20 +203,19 @@ def _ends_of_stages(study, of_some, of_all, number):
     return (
         of_each(each),
         np.array(drawn),
-        _before_training(study, of_each, some),
+        _before_training(study, of_each, len(each), some),
         number(np.array([of_all(degrees) for degrees in each])),
+        some,
     )
 
 
-def _before_training(study, of_each, some):
+def _before_training(study, of_each, stages, some):
     """`of_each` of the stages before training; nan where they are not known or have too few units."""
     try:
         before = _degrees_by_stage(untrained_facets(study))
     except CannotTest:
         return np.nan
-    enough = len(before) == len(_degrees_by_stage(unit_facets(study))) and all(
-        len(degrees) >= some for degrees in before
-    )
+    enough = len(before) == stages and all(len(degrees) >= some for degrees in before)
     return of_each(before) if enough else np.nan
 
 
@@ -445,6 +444,7 @@ CLAIMS = (
         "Degrees are not significantly high (in our reading: higher than those of random rows).",
         "no more than a twentieth of the units exceed 95% of random rows, with the whole interval", _BEFORE,
         beyond_luck,
+        changed="the statement was the paper's, and the interval one that is none for no unit at all",
     ),
     Claim(
         "facets.near-largest", "3", "section 2.3",
@@ -471,7 +471,7 @@ CLAIMS = (
         "of as many units of each stage: rank correlation with depth below zero, with the whole interval",
         _BEFORE,
         lowest_falls,
-        changed="the rule took the stages as they are, with an interval that is not one for an extreme",
+        changed="first of all units of each stage, with an interval that is none for an extreme",
     ),
     Claim(
         "facets.highest-fixed", "3", "section 2.3, figure 3",
@@ -479,7 +479,7 @@ CLAIMS = (
         "of as many units of each stage: it changes by less than a tenth, with the whole interval",
         _BEFORE,
         highest_fixed,
-        changed="the rule took the stages as they are, with an interval that is not one for an extreme",
+        changed="first of all units of each stage, with an interval that is none for an extreme",
     ),
     Claim(
         "facets.gini-length", "3", "section 2.3",
@@ -487,6 +487,7 @@ CLAIMS = (
         "with half of the classes the median unit's index moves by less than half its spread over units",
         "with half of the images instead, of all classes",
         gini_of_fewer_classes,
+        changed="the control was first the same of the effective number of classes",
     ),
     Claim(
         "facets.components-differ", "3", "sections 2.2 and 2.3",
@@ -494,6 +495,7 @@ CLAIMS = (
         "degree and likeness of components: rank correlation within layers below zero, whole interval",
         _BEFORE,
         lambda study: components_follow(study, "likeness", "spectral_likeness"),
+        changed="on GoogLeNet the control was first taken to be zero",
     ),
     Claim(
         "facets.components-differ-spectra", "3", "sections 2.2 and 2.3",
@@ -516,6 +518,7 @@ CLAIMS = (
         "degree and sharpness of components: rank correlation within layers below zero, whole interval",
         _BEFORE,
         lambda study: components_follow(study, "sharpness", "likeness"),
+        changed="on GoogLeNet the control was first taken to be zero",
     ),
     Claim(
         "facets.similarity-falls", "3", "section 2.4, figure 5",

@@ -399,6 +399,7 @@ CLAIMS = (
         "Units of deeper layers answer strongly to fewer images: their ranked responses fall more steeply.",
         "area under the curve, " + _DOWN, _BEFORE,
         curves_steeper,
+        changed="on GoogLeNet the control was first not measured",
     ),
     Claim(
         "indexes.blur", "4", "section 2, figure 3",

@@ -34,7 +34,10 @@ def code_units(study) -> pd.DataFrame:
         return _table(shipped)
     if not has_pictures(faces):
         raise CannotTest("the author's code averages over whole maps: it takes network and images")
-    return _table(contrasts_of_maps(faces.network, faces.images.select(FOUR)))
+    found = contrasts_of_maps(faces.network, faces.images.select(FOUR), faces.record.layers)
+    if not found:
+        raise CannotTest("the record holds no layers whose units have a map")
+    return _table(found)
 
 
 @cache
@@ -51,9 +54,11 @@ def untrained_code_units(study) -> pd.DataFrame:
 
 
 @torch.inference_mode()
-def contrasts_of_maps(network, images, device="auto") -> dict[str, torch.Tensor]:
-    """{layer: (C, U)} `contrast_of_maps` of each class of the images against the others, on all maps."""
-    taps = {name: tap for name, tap in network.taps.items() if len(tap.shape) == 3}
+def contrasts_of_maps(network, images, layers, device="auto") -> dict[str, torch.Tensor]:
+    """{layer: (C, U)} `contrast_of_maps` of each class of the images against the others; layers with maps."""
+    taps = {name: network.taps[name] for name in layers if len(network.taps[name].shape) == 3}
+    if not taps:
+        return {}
     means, largest, shown = {name: [] for name in taps}, dict.fromkeys(taps, 0.0), []
 
     def receive(name, values):

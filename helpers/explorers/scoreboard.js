@@ -6,10 +6,10 @@ const SIGNS = { // by verdict: a name for the style, a drawing that needs no col
   "is not decided": ["open", "M8 62Q29 22 50 50T92 38", "undecided"],
   "cannot be tested here": ["none", "M50 28a22 22 0 1 0 .1 0Z", "untestable"],
 };
-const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but no more than in its control";
+const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but not clearly more than in its control";
 const weak = found => found.verdict === "holds" && found.beyond_control === false;
 const unseen = text => h("span", { class: "ux-unseen" }, text);
-const ON_LINE = "M14 38 38 60 88 6M8 92H92"; // a tick on a line: it holds, but so does the control
+const ON_LINE = "M14 38 38 60 88 6M8 92H92"; // a tick on a line: it holds, but perhaps so does the control
 const drawn = Object.fromEntries(Object.entries(SIGNS).map(([verdict, [name, path]]) =>
   [verdict, h("span", { class: `sb-sign sb-${name}` }, svg(`<path d="${path}"/>`))]));
 const sign = verdict => drawn[verdict].cloneNode(true);
@@ -106,7 +106,7 @@ function mount(root, data) {
       item.row = row("sb-row", head(item.button, h("span", { class: "ux-muted sb-title" }, `${claim.paper}, ${claim.place}`)),
         ...claim.cells.map((found, i) => cell(found, studies[i])));
       item.detail = row("sb-detail", h("td", { role: "cell", colspan: studies.length + 1 }));
-      item.text = [claim.id, `paper ${claim.paper}`, claim.place, claim.statement, claim.rule, claim.control].join(" ").toLowerCase();
+      item.text = [claim.id, `paper ${claim.paper}`, claim.place, claim.statement, claim.rule, claim.control, claim.changed].join(" ").toLowerCase();
       item.button.addEventListener("click", () => { item.open = !item.open; refresh(); });
       return [item.row, item.detail];
     });
@@ -117,7 +117,7 @@ function mount(root, data) {
     if (!search.value.trim().toLowerCase().split(/\s+/).every(word => text.includes(word))) return false;
     const verdict = showing.value, cells = on.value ? [claim.cells[on.value]] : claim.cells;
     const has = one => cells.some(found => found.verdict === one);
-    if (verdict === BEYOND) return cells.some(found => found.verdict === "holds" && !weak(found));
+    if (verdict === BEYOND) return cells.some(found => found.verdict === "holds" && found.beyond_control === true);
     if (verdict === DISAGREE) return ["holds", "does not hold"].every(one => claim.cells.some(found => found.verdict === one));
     return !verdict || has(verdict);
   }

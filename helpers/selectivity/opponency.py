@@ -160,8 +160,11 @@ def _bottom_if_moved(responses, member, n_listed):
     # The bottom share for each number above; at the ends the least move that gives it.
     first, last = np.searchsorted(above, 0, "right") - 1, np.searchsorted(above, n_listed)
     inner = slice(max(first, 0), min(last, _MOVES - 1) + 1)
+    # Many moves give the same number.
+    found, which = np.unique(above[inner], return_inverse=True)
+    means = np.bincount(which, below[inner]) / np.bincount(which)
     numbers = np.arange(n_listed + 1)
-    expected = np.interp(numbers, above[inner], below[inner])
+    expected = np.interp(numbers, found, means)
     top = _top(responses, member, n_listed)
     by_luck = binom.pmf(numbers, n_listed, (top + 0.5) / (n_listed + 1)) @ expected
     return 2 * expected[top] - by_luck

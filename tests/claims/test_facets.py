@@ -346,8 +346,8 @@ def test_the_lowest_degree_falls(before):
     assert verdict("lowest-falls", lowest(2, 6, 2, 6, 2, 6)) in (UNDECIDED, FAILS)
     study, twin = lowest(9, 12, 6, 8, 2, 4), before(lowest(3, 5, 7, 9, 11, 10))
     row = row_of("lowest-falls", study)
-    assert row["value"] == pytest.approx(trend_of_lowest(study, 8))
-    assert row["null"] == f"{trend_of_lowest(twin, 8):+.2f}"
+    assert row["value"] == pytest.approx(trend_of_lowest(study, 2))
+    assert row["null"] == f"{trend_of_lowest(twin, 2):+.2f}"
     of_all = [degree.min() for degree in by_layer(study, "degree")]
     assert f"of all units {spearmanr(range(6), of_all).statistic:+.2f}" in row["words"]
 
@@ -364,7 +364,7 @@ def test_more_units_alone_do_not_lower_the_lowest():
     measured = of_paper_3.lowest_falls(study)
     of_all = [degree.min() for degree in by_layer(study, "degree")]
     assert spearmanr(range(6), of_all).statistic < -0.8
-    assert measured.value == pytest.approx(trend_of_lowest(study, 2)) and measured.value > -0.5
+    assert measured.value == pytest.approx(trend_of_lowest(study, 1)) and measured.value > -0.5
     assert math.isnan(measured.null) and "not measured" in measured.words
 
 
@@ -387,7 +387,7 @@ def test_the_change_of_the_highest_by_hand(before):
     study, twin = highest(14, 9, 4, 12, 7, 10), before(highest(4, 9, 4, 12, 7, 12))
     wanted = []
     for one in (study, twin):
-        ends = [expected_highest(d, 8) for d in by_layer(one, "degree")]
+        ends = [expected_highest(d, 2) for d in by_layer(one, "degree")]
         wanted.append(sum(ends[4:]) / sum(ends[:2]) - 1)
     measured = of_paper_3.highest_fixed(study)
     assert (measured.value, measured.null) == pytest.approx(tuple(wanted))
@@ -419,7 +419,7 @@ def test_the_interval_of_the_highest_covers_another_drawing():
     ],
 )
 def test_fixed_means_within_a_tenth(monkeypatch, low, high, wanted):
-    ends = 0.0, np.linspace(low, high, 2001), np.nan, 0.0
+    ends = 0.0, np.linspace(low, high, 2001), np.nan, 0.0, 1
     monkeypatch.setattr(of_paper_3, "_ends_of_stages", lambda *_: ends)
     monkeypatch.setattr(np, "quantile", lambda values, levels: (values.min(), values.max()))
     assert of_paper_3.highest_fixed(highest(5, 5, 5, 5, 5, 5)).verdict == wanted

@@ -8,15 +8,18 @@ opponency    papers 1 and 1b: opponent responses
 dogs         what they are measured on
 category     paper 2: units selective for a category, and their uses
 faces        what they are measured on
+published    paper 2's index as its author's code computes it
 facets       paper 3: how many classes drive a unit, and what its patches are made of
 counts, components   what they are measured on
 indexes      paper 4: neuron features, colour and class
 features     what they are measured on
 depth, trends   low and high in a network, and what changes between them
+board        verdicts and rules as tables, for the chapters
 
 To add a claim: a function of a study that returns a `Measurement`, or raises `CannotTest` with the reason why
-this study says nothing; an entry `Claim(...)` in its family's CLAIMS, the rule written before it is measured;
-and its name in data/papers.json, where the sentence stands. `python -m data.make.scoreboard` measures it.
+this study says nothing; an entry `Claim(...)` in its family's CLAIMS, the rule written before it is measured
+and what is changed later in `changed`; and its name in data/papers.json, where the sentence stands.
+`python -m data.make.scoreboard` measures it.
 """
 
 from helpers.claims import category, facets, indexes, opponency

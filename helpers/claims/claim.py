@@ -1,5 +1,6 @@
 """A claim: a sentence of a paper, a rule, and the function that measures it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -82,8 +83,8 @@ def above_zero_in_each(low: float, high: float, each) -> str:
 
 
 def signed(text: str) -> str:
-    """With true minus signs, whichever function wrote the numbers."""
-    return text.replace("-", "\N{MINUS SIGN}")
+    """With true minus signs, whichever function wrote the numbers; hyphens in words stay."""
+    return re.sub(r"(?<!\w)-(?=\.?\d)", "\N{MINUS SIGN}", text)
 
 
 SAID = (
@@ -140,5 +141,5 @@ class Claim:
             "null": None if null is None else signed(found.written(null)),
             "beyond_control": found.beyond_control,
             "verdict": found.verdict,
-            "words": found.words,
+            "words": signed(found.words),
         }

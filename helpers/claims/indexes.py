@@ -178,7 +178,7 @@ def fine_ones_are_grey(study) -> Measurement:
     known = ~np.isnan(selective)
     if (fine & known).sum() < _FEWEST:
         raise CannotTest(
-            f"{(fine & known).sum()} features of the first layer have {FINE} cycles or more"
+            f"features of the first layer that have {FINE} cycles or more: {(fine & known).sum()}"
         )
     value, low, high = exact_share(selective[fine & known])
     others = selective[~fine & known]

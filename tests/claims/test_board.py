@@ -1,11 +1,13 @@
-"""What a verdict says beside its control, and the tables of verdicts and rules."""
+"""What a verdict says beside its control, and the table of claims."""
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from helpers.claims import FAILS, HOLDS, UNTESTED, CannotTest, Claim, Measurement
-from helpers.claims.board import rule_table, verdict_table
+from helpers.claims.board import claim_table
 from helpers.claims.claim import SAID, mark
+from helpers.errors import SelectivityError
 from tests.planted import planted_study
 
 STUDY = planted_study(
@@ -64,15 +66,48 @@ def test_the_mark_of_a_row():
     assert set(SAID) <= set(ROWS[0])
 
 
-def test_tables_of_verdicts_and_rules():
-    board = {"one": ROWS, "two": ROWS[::-1][::-1]}
-    verdicts = verdict_table(board)
-    assert list(verdicts) == ["paper", "one", "two"] and len(verdicts) == len(CLAIMS)
-    assert verdicts.loc["It is strong.", "one"] == "holds: 70% (60% to 80%) (others: 50%)"
-    assert "not clearly more than in its control: 70%" in verdicts.loc["It is no-stronger.", "two"]
-    assert "(others: not measured)" in verdicts.loc["It is alone.", "one"]
-    assert verdicts.loc["It is untested.", "one"] == UNTESTED
-    rules = rule_table(board)
-    assert len(rules) == 2 * len(CLAIMS) and rules.index.tolist()[:1] == ["one"]
-    assert rules["changed after a first measurement"].iloc[1] == "the bound was lower"
-    assert rules["null"].iloc[3] == "others: not measured"
+def test_a_table_of_claims_as_text():
+    said = repr(claim_table({"one": ROWS, "two": ROWS})).splitlines()
+    assert said[:3] == [
+        "It is strong.",
+        "  one: holds, 70% (60% to 80%), of two units, others: 50%",
+        "  two: holds, 70% (60% to 80%), of two units, others: 50%",
+    ]
+    assert "one: holds, but not clearly more than in its control, 70% (60%" in said[4]
+    assert said[-5].endswith("others: not measured")
+    assert said[-2:] == [f"  {name}: {UNTESTED}, there are no dogs" for name in ("one", "two")]
+
+
+def test_a_table_of_claims_as_html():
+    """A part a claim, a row a study; each row has four columns."""
+    page = BeautifulSoup(claim_table({"one": ROWS, "two": ROWS})._repr_html_(), "html.parser")
+    parts = page.select("tbody")
+    assert len(parts) == len(CLAIMS)
+    for part in parts:
+        for row in part.select("tr"):
+            assert sum(int(cell.get("colspan", 1)) for cell in row.find_all(["th", "td"])) == 4
+        assert [one.text for one in part.select("th[scope=row]")] == ["one", "two"]
+    strong, changed = parts[0], parts[1]
+    said = ["Paper 1, page 3. Holds if: more. Control: others."]
+    assert [one.text for one in strong.select("p")] == said
+    said.append("Changed since the first measurement: the bound was lower.")
+    assert [one.text for one in changed.select("p")] == said
+    first = strong.select("tr")[1]
+    assert [one.text for one in first.select("td")] == [
+        "holds", "70% (60% to 80%)of two units", "50%",
+    ]  # fmt: skip
+    assert parts[-1].select("td")[1].text == "there are no dogs"
+
+
+def test_what_is_said_is_no_markup():
+    """A reader's own claim, and a study's name, are text."""
+    one = claim("<b>", measured(0.7, 0.6, 0.8, 0.5)).row(STUDY)
+    page = BeautifulSoup(claim_table({"<i>": [one]})._repr_html_(), "html.parser")
+    assert not page.select("b, i") and page.select("th[scope=row]")[0].text == "<i>"
+
+
+def test_some_claims_in_the_order_named():
+    some = claim_table({"one": ROWS, "two": ROWS}, "mine.weak", "mine.strong")
+    assert [row["id"] for row in some.board["two"]] == ["mine.weak", "mine.strong"]
+    with pytest.raises(SelectivityError, match="'mine.strnog' on this board; it has mine.strong, "):
+        claim_table({"one": ROWS}, "mine.strnog")

@@ -1,5 +1,6 @@
 """Studies: what opens where, what is cached, what is refused."""
 
+import shutil
 import tarfile
 from dataclasses import replace
 
@@ -23,6 +24,16 @@ def empty_home(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def recorded_home(tmp_path_factory):
+    """A machine on which the world was opened once."""
+    home = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SELECTIVITY_HOME", str(home))
+        open_study("world")
+    return home
+
+
 def test_the_world_opens_on_an_empty_machine_and_is_recorded_once(empty_home):
     study = open_study()
     assert study.name == "world" and study.has_network and study.has_images
@@ -35,8 +46,9 @@ def test_the_world_opens_on_an_empty_machine_and_is_recorded_once(empty_home):
     assert again.record.layers == study.record.layers
 
 
-def test_the_table_of_units_says_what_the_lists_say(empty_home):
-    study = open_study()
+def test_the_table_of_units_says_what_the_lists_say(recorded_home, monkeypatch):
+    monkeypatch.setenv("SELECTIVITY_HOME", str(recorded_home))
+    study = open_study("world")
     units = study.units
     assert len(units) == study.record.n_units
     row = units[(units.layer == "conv6") & (units.unit == 5)].iloc[0]
@@ -85,11 +97,11 @@ def test_a_reader_s_own_record_is_a_study(empty_home, picture_folder, monkeypatc
     assert open_study().record.n_units == own.n_units
 
 
-def test_unknown_studies_and_stale_caches(empty_home):
+def test_unknown_studies_and_stale_caches(empty_home, recorded_home):
     with pytest.raises(SelectivityError, match="no study 'wrold'") as error:
         open_study("wrold")
     assert "\n" not in str(error.value)
-    open_study()
+    shutil.copytree(recorded_home / "records", empty_home / "records")
     path = next((empty_home / "records").iterdir())
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(SelectivityError, match="not a complete file"):

@@ -16,8 +16,8 @@ from helpers.explorers.indexes import index_facts
 from helpers.explorers.words import unit_words
 from tests.explorers.small import CLASSES, DEAD, open_small, with_hostile_names, without_images
 
-from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
-from .test_pages import CONTRAST, full_page
+from .conftest import NARROW, WIDE, Browser, _Quiet
+from .test_pages import CONTRAST, keep_shot
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>explorer</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -568,5 +568,4 @@ def test_looks(opened, name, view):
         "   .filter(e => e.getBoundingClientRect().right > width).map(e => e.className)]"
     )
     assert inside[0] <= inside[1] and inside[2:] == []
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    full_page(browser).save(SCREENSHOTS / f"explorer-{name}-{theme}-{size[0]}.png")
+    keep_shot(browser, f"explorer-{name}-{theme}-{size[0]}")

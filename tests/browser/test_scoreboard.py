@@ -16,10 +16,10 @@ from selenium.webdriver.common.keys import Keys
 from helpers.claims import CLAIMS, FAILS, HOLDS, UNTESTED
 from helpers.scoreboard import Scoreboard, open_scoreboard, sections
 
-from .conftest import NARROW, SCREENSHOTS, SITE, WIDE, Browser, _Quiet
-from .test_accessibility import findings
+from .conftest import NARROW, SITE, WIDE, Browser, _Quiet
+from .test_accessibility import NO_COLOURS, findings
 from .test_explorer import PAGE, texts
-from .test_pages import CONTRAST, STICKING_OUT, full_page
+from .test_pages import CONTRAST, STICKING_OUT, keep_shot
 
 ROWS = ".sb-row:not([hidden])"
 
@@ -238,9 +238,8 @@ def test_looks_and_reads(opened, view):
     assert browser.driver.execute_script(STICKING_OUT.replace(".bd-article", ".scoreboard")) == []
     width = browser.driver.execute_script("return document.documentElement.scrollWidth")
     assert width <= view[1][0]
-    assert findings(browser, contrast=False) == []
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    full_page(browser).save(SCREENSHOTS / f"scoreboard-open-{view[0]}-{view[1][0]}.png")
+    assert findings(browser, NO_COLOURS) == []
+    keep_shot(browser, f"scoreboard-open-{view[0]}-{view[1][0]}")
 
 
 def test_many_studies_scroll_in_the_table(opened):

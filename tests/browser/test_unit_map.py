@@ -14,10 +14,10 @@ from helpers.explorers import ends_map, explore, hue_map, profile_map
 from tests.explorers.maps import ends_table, hue_table, profile_table
 from tests.explorers.small import DEAD, open_small, with_hostile_names
 
-from .conftest import NARROW, SCREENSHOTS, WIDE, Browser, _Quiet
+from .conftest import NARROW, WIDE, Browser, _Quiet
 from .test_accessibility import findings
 from .test_explorer import NO_SCRIPTS, PAGE, VIEWS, status, texts
-from .test_pages import CONTRAST, full_page
+from .test_pages import CONTRAST, keep_shot
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CHAPTERS = {"opponent-responses": 1, "color-and-class": 1, "single-multi-faceted": 1}
@@ -406,8 +406,7 @@ def test_looks(opened, name, view):
         "   .filter(e => e.getBoundingClientRect().right > width).map(e => e.className)]"
     )
     assert inside[0] <= inside[1] and inside[2:] == []
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    full_page(browser).save(SCREENSHOTS / f"map-{name}-{theme}-{size[0]}.png")
+    keep_shot(browser, f"map-{name}-{theme}-{size[0]}")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

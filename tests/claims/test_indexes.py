@@ -994,7 +994,8 @@ def test_the_first_layer_by_loops(real):
     hues = [one["hue"] for one in first if one["name"] != "none" and not math.isnan(one["hue"])]
     if study.name == "world":  # too few of either
         assert len(of_fine) < 5 and len(hues) < 5
-        assert rows["grey-gratings"]["words"].startswith(f"{len(of_fine)} features")
+        words = "features of the first layer that have 1.5 cycles or more"
+        assert rows["grey-gratings"]["words"] == f"{words}: {len(of_fine)}"
         assert rows["four-axes"]["words"].startswith(f"{len(hues)} units")
         return
     check_row(rows["grey-gratings"], np.mean(of_fine), by_beta(sum(of_fine), len(of_fine)))

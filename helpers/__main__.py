@@ -339,7 +339,11 @@ def _claims(options):
     for row in rows:
         print(f"{row['id']}  (paper {row['paper']}, {row['place']})")
         print(f"    {row['statement']}")
-        measured = f"{row['measured']}, null {row['null']}: " if row["measured"] else ""
+        measured = (
+            f"{row['measured']}, control {row['null'] or 'not measured'}: "
+            if row["measured"]
+            else ""
+        )
         changed = f"    (changed: {row['changed']})\n" if row["changed"] else ""
         print(f"    {mark(row).upper()}: {measured}{row['words']}\n{changed}")
 

@@ -5,7 +5,6 @@ claim_table(board)                      all of them
 claim_table(board, "opponent.labels")   some, where a chapter speaks of them
 """
 
-import re
 from dataclasses import dataclass
 from html import escape
 
@@ -16,13 +15,16 @@ COLUMNS = ("study", "verdict", "measured", "control")
 # Hosted notebooks align numbers to the right, and the book's pages stripe rows; these are sentences.
 STYLE = """<style>
 .claim-table :is(th, td) { text-align: left !important; vertical-align: top !important; }
-.claim-table :is(th, td) { padding: 0.2rem 0.6rem; }
+.claim-table { display: table !important; }
+.claim-table :is(th, td) { padding: 0.2rem 0.6rem !important; }
 .claim-table tbody > tr { background: none !important; }
-.claim-table tbody > tr:first-child > th { border-top: 1px solid; padding-top: 0.5rem; }
-.claim-table tbody > tr:last-child > * { padding-bottom: 0.6rem; }
-.claim-table td:nth-child(2) { font-weight: bold; }
+.claim-table tbody > tr:first-child > th { border-top: 1px solid; padding-top: 0.5rem !important; }
+.claim-table tbody > tr:last-child > * { padding-bottom: 0.6rem !important; }
+.claim-table td.verdict { font-weight: bold; }
 .claim-table :is(p, small) { display: block; margin: 0; font-weight: normal; font-size: 0.9em; }
-@media (max-width: 600px) { .claim-table :is(th, td) { padding: 0.2rem 0.3rem; font-size: 0.9rem; } }
+@media (max-width: 600px) {
+  .claim-table :is(th, td) { padding: 0.2rem 0.3rem !important; font-size: 0.9rem; }
+}
 </style>"""
 
 
@@ -41,24 +43,20 @@ class ClaimTable:
             yield dict(zip(self.board, rows, strict=True))
 
     def __repr__(self) -> str:
-        return "\n".join(
-            line
-            for claim in self._claims()
-            for line in (
-                next(iter(claim.values()))["statement"],
-                *(_line(study, row) for study, row in claim.items()),
-            )
-        )
+        return "\n\n".join(_text(claim) for claim in self._claims())
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{name}</th>' for name in COLUMNS)
         body = "".join(f"<tbody>{_rows(claim)}</tbody>" for claim in self._claims())
         thead = f"<thead><tr>{head}</tr></thead>"
-        return f'{STYLE}<table class="dataframe claim-table">{thead}{body}</table>'
+        label = "Claims, with their verdicts on each study"
+        return f'{STYLE}<table class="dataframe claim-table" aria-label="{label}">{thead}{body}</table>'
 
 
 def claim_table(board: dict[str, list[dict]], *ids: str) -> ClaimTable:
     """Claims by their ids, in this order, or all: rules, verdicts, numbers, and the control's."""
+    if len({tuple(row["id"] for row in rows) for rows in board.values()}) > 1:
+        raise SelectivityError("the studies of a board must have the same claims in the same order")
     if not ids:
         return ClaimTable(board)
     return ClaimTable(
@@ -74,35 +72,51 @@ def _with_id(name, rows):
     raise SelectivityError(f"no claim {name!r} on this board; it has {known}")
 
 
-def _cells(row):
-    """Verdict, what was measured, what that number is, and the control's number."""
+def _said(row):
+    """What a claim says of itself, the same for all studies: one line, or two."""
+    place = f"Paper {row['paper']}, {row['place']}."
+    yield f"{place} Holds if: {row['rule']}. Control: {row['control']}."
+    if row["changed"]:
+        yield f"Added or changed later: {row['changed']}."
+
+
+def _numbers(row):
+    """(measured, what that is, the control's number, what that is); of one not measured, the reason."""
     if not row["measured"]:
-        return mark(row), "", row["words"], ""
-    words = re.sub("; (?:null|not measured)[^;]*", "", row["words"])  # that is the control's part
-    return mark(row), row["measured"], words, row["null"] or "not measured"
+        return "", row["words"], "", ""
+    words, *of_control = (
+        row["words"].replace("; not measured before training", "").split("; null: ")
+    )
+    of_control, _, more = "".join(of_control).partition("; ")
+    none = "none" if row["control"].startswith("none") else "not measured"
+    return row["measured"], "; ".join(filter(None, (words, more))), row["null"] or none, of_control
 
 
-def _line(study, row):
-    verdict, measured, words, control = _cells(row)
-    control = control and f"{row['control']}: {control}"
-    return f"  {study}: {', '.join(filter(None, (verdict, measured, words, control)))}"
+def _text(claim):
+    """A claim's part of the table, as lines."""
+    lines = [next(iter(claim.values()))["statement"], *_said(next(iter(claim.values())))]
+    for study, row in claim.items():
+        measured, words, control, of_control = _numbers(row)
+        control = control and f" (control: {' '.join(filter(None, (control, of_control)))})"
+        numbers = "; ".join(filter(None, (measured, words)))
+        lines.append(f"  {study}: {mark(row)}: {numbers}{control}")
+    return "\n".join(lines)
 
 
 def _rows(claim):
     """A claim's part of the table, as HTML."""
-    first = next(iter(claim.values()))
-    place = f"Paper {first['paper']}, {first['place']}."
-    said = [f"{place} Holds if: {first['rule']}. Control: {first['control']}."]
-    if first["changed"]:
-        said.append(f"Changed since the first measurement: {first['changed']}.")
-    notes = "".join(f"<p>{escape(one)}</p>" for one in said)
-    statement = escape(first["statement"])
-    head = f'<tr><th colspan="{len(COLUMNS)}" scope="rowgroup">{statement}{notes}</th></tr>'
-    return head + "".join(_row(study, *map(escape, _cells(row))) for study, row in claim.items())
+    first, across = next(iter(claim.values())), f'colspan="{len(COLUMNS)}"'
+    notes = " ".join(f"<p>{escape(one)}</p>" for one in _said(first))
+    head = f'<tr><th {across} scope="rowgroup">{escape(first["statement"])}</th></tr>'
+    return f"{head}<tr><td {across}>{notes}</td></tr>" + "".join(
+        _row(escape(study), row) for study, row in claim.items()
+    )
 
 
-def _row(study, verdict, measured, words, control):
-    where = f'<th scope="row">{escape(study)}</th><td>{verdict}</td>'
+def _row(study, row):
+    measured, words, control, of_control = map(escape, _numbers(row))
+    where = f'<th scope="row">{study}</th><td class="verdict">{escape(mark(row))}</td>'
     if not measured:
         return f'<tr>{where}<td colspan="2">{words}</td></tr>'
-    return f"<tr>{where}<td>{measured}<small>{words}</small></td><td>{control}</td></tr>"
+    numbers = f"<td>{measured} <small>{words}</small></td>"
+    return f"<tr>{where}{numbers}<td>{control} <small>{of_control}</small></td></tr>"

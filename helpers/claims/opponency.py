@@ -137,7 +137,7 @@ def not_low_level(study) -> Measurement:
 def _one_source(study):
     """(study of the same network on photographs of one source, table of units)."""
     if study.name != "googlenet":
-        raise CannotTest("dogs and the rest come from one source in these images")
+        raise CannotTest("all images of this study are of one source: see the claim on them")
     other = studies.open_study("googlenet-imagenet")
     if other.record.metadata["network"]["weights"] != study.record.metadata["network"]["weights"]:
         raise CannotTest("the record of the other images is of another network")
@@ -175,7 +175,7 @@ def _more_than_others(below, chosen, layers, which):
     value, low, high = bootstrap(mean, excess)
     words = (
         f"{chosen.sum()} selective units, each against the others of its branch; on average "
-        f"{below[chosen].mean():.0%}, all other units {below[~chosen].mean():.0%}"
+        f"{below[chosen].mean():.0%}, those others {below[chosen].mean() - value:.0%}"
     )
     null = np.nan if which == "selective_mean" else 0.0
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.1%}".format)
@@ -274,7 +274,9 @@ def foretells_confusion(study) -> Measurement:
 _MEANS = "mean / mean"
 _STRONG = 0.1  # of the size of the strongest positive responses
 _SELECTIVE = "more than half of the selective units, with the whole interval"
-_TWO_SEEDS = "the difference and its interval are above zero, in both seeds"
+_TWO_SEEDS = (
+    "the difference is above zero in each seed, and above zero with the whole interval over both"
+)
 
 CLAIMS = (
     Claim(
@@ -291,7 +293,7 @@ CLAIMS = (
         "the ReLU raises the index of selective units, with the whole interval",
         "the change in the other units of the layer",
         relu_selects,
-        changed="first of units with a share above 0.65 as printed, and held against no change",
+        changed="at first about units with a printed share above 0.65, and no change was the control",
     ),
     Claim(
         "opponent.strong", "1", "figure 1",
@@ -299,7 +301,7 @@ CLAIMS = (
         "the median ratio of their sizes is above a tenth, with the whole interval",
         "the layer's other units",
         strong_negatives,
-        changed="first of units with a share above 0.65 as printed, and held against the unit of figure 1",
+        changed="first about units with a printed share above 0.65; the unit of figure 1 was the control",
     ),
     Claim(
         "opponent.dogs-below", "1", "section 3, figure 2",
@@ -307,7 +309,7 @@ CLAIMS = (
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below(study, "bottom_min", "selective"),
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.dogs-below-mean", "1", "section 3, figure 2",
@@ -315,7 +317,7 @@ CLAIMS = (
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below(study, "bottom_mean", "selective_mean"),
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.one-source", "1", "section 2",
@@ -323,7 +325,7 @@ CLAIMS = (
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below_in_one_source(study, "max / min", "selective"),
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.one-source-mean",
@@ -333,7 +335,7 @@ CLAIMS = (
         f"dogs exceed their chance share by three deviations in {_SELECTIVE}",
         "the layer's other units",
         lambda study: dogs_below_in_one_source(study, "mean / mean", "selective_mean"),
-        changed="units were first chosen by maxima, and held against one half",
+        changed="at first about units chosen by maxima, and one half was the control",
     ),
     Claim(
         "opponent.own-category", "1", "abstract",
@@ -395,7 +397,7 @@ CLAIMS = (
         f"dogs exceed what the looks of the listed images give by three deviations in {_SELECTIVE}",
         "the layer's other units",
         not_low_level,
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.cars-above-breeds", "1", "section 4",
@@ -403,7 +405,7 @@ CLAIMS = (
         f"a tenth of the breeds lies below the median of the other classes in {_SELECTIVE}",
         "the layer's other units",
         lambda study: cars_above_breeds(study, "max", "selective"),
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.cars-above-breeds-mean",
@@ -413,7 +415,7 @@ CLAIMS = (
         f"a tenth of the breeds lies below the median of the other classes in {_SELECTIVE}",
         "the layer's other units",
         lambda study: cars_above_breeds(study, "mean", "selective_mean"),
-        changed="first of units with a share above 0.65 as printed, and held against one half",
+        changed="at first about units with a printed share above 0.65, and one half was the control",
     ),
     Claim(
         "opponent.labels", "1b", "second paragraph",

@@ -67,15 +67,18 @@ def test_the_mark_of_a_row():
 
 
 def test_a_table_of_claims_as_text():
-    said = repr(claim_table({"one": ROWS, "two": ROWS})).splitlines()
-    assert said[:3] == [
+    said = repr(claim_table({"one": ROWS, "two": ROWS})).split("\n\n")
+    assert len(said) == len(CLAIMS)
+    assert said[0].splitlines() == [
         "It is strong.",
-        "  one: holds, 70% (60% to 80%), of two units, others: 50%",
-        "  two: holds, 70% (60% to 80%), of two units, others: 50%",
+        "Paper 1, page 3. Holds if: more. Control: others.",
+        "  one: holds: 70% (60% to 80%); of two units (control: 50%)",
+        "  two: holds: 70% (60% to 80%); of two units (control: 50%)",
     ]
-    assert "one: holds, but not clearly more than in its control, 70% (60%" in said[4]
-    assert said[-5].endswith("others: not measured")
-    assert said[-2:] == [f"  {name}: {UNTESTED}, there are no dogs" for name in ("one", "two")]
+    assert "Added or changed later: the bound was lower." in said[1]
+    assert "one: holds, but not clearly more than in its control: 70% (60%" in said[1]
+    assert said[3].endswith("(control: not measured)")
+    assert said[4].endswith(f"  two: {UNTESTED}: there are no dogs")
 
 
 def test_a_table_of_claims_as_html():
@@ -88,15 +91,42 @@ def test_a_table_of_claims_as_html():
             assert sum(int(cell.get("colspan", 1)) for cell in row.find_all(["th", "td"])) == 4
         assert [one.text for one in part.select("th[scope=row]")] == ["one", "two"]
     strong, changed = parts[0], parts[1]
+    assert strong.select("th[scope=rowgroup]")[0].text == "It is strong."
     said = ["Paper 1, page 3. Holds if: more. Control: others."]
     assert [one.text for one in strong.select("p")] == said
-    said.append("Changed since the first measurement: the bound was lower.")
+    said.append("Added or changed later: the bound was lower.")
     assert [one.text for one in changed.select("p")] == said
-    first = strong.select("tr")[1]
-    assert [one.text for one in first.select("td")] == [
-        "holds", "70% (60% to 80%)of two units", "50%",
+    first = strong.select("tr")[2]
+    assert [one.text.strip() for one in first.select("td")] == [
+        "holds", "70% (60% to 80%) of two units", "50%",
     ]  # fmt: skip
-    assert parts[-1].select("td")[1].text == "there are no dogs"
+    assert parts[-1].select("td")[2].text == "there are no dogs"
+
+
+@pytest.mark.parametrize(
+    ("words", "of_value", "of_control"),
+    [
+        ("of 9 units; null: of the 51 others", "of 9 units", "of the 51 others"),
+        (
+            "of 9 units; null: before training; shuffled 1%",
+            "of 9 units; shuffled 1%",
+            "before training",
+        ),
+        ("of 9 units; not measured before training", "of 9 units", ""),
+        ("of 9 units; not measured in colour, 5", "of 9 units; not measured in colour, 5", ""),
+    ],
+)
+def test_what_is_said_of_the_control_stands_beside_it(words, of_value, of_control):
+    row = {**ROWS[0], "words": words}
+    page = BeautifulSoup(claim_table({"one": [row]})._repr_html_(), "html.parser")
+    assert [one.text for one in page.select("small")] == [of_value, of_control]
+    said = repr(claim_table({"one": [row]}))
+    assert f"{of_value} (control: {' '.join(filter(None, ('50%', of_control)))})" in said
+
+
+def test_a_claim_without_a_control_says_so():
+    row = {**ROWS[3], "control": "none: two variables"}
+    assert repr(claim_table({"one": [row]})).endswith("(control: none)")
 
 
 def test_what_is_said_is_no_markup():
@@ -111,3 +141,9 @@ def test_some_claims_in_the_order_named():
     assert [row["id"] for row in some.board["two"]] == ["mine.weak", "mine.strong"]
     with pytest.raises(SelectivityError, match="'mine.strnog' on this board; it has mine.strong, "):
         claim_table({"one": ROWS}, "mine.strnog")
+
+
+@pytest.mark.parametrize("other", [ROWS[::-1], ROWS[:2]])
+def test_studies_with_other_claims_are_refused(other):
+    with pytest.raises(SelectivityError, match="the same claims in the same order"):
+        claim_table({"one": ROWS, "two": other})

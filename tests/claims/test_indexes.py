@@ -1,5 +1,6 @@
 """Each claim of paper 4 holds on units made to bear it out, and fails on units made not to."""
 
+import json
 import math
 import warnings
 from dataclasses import replace
@@ -15,6 +16,7 @@ from helpers import claims, open_study
 from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, measure_claims
 from helpers.claims import indexes as of_paper_4
 from helpers.claims.claim import CannotTest
+from helpers.paths import data_path
 from helpers.tables import load_table
 from tests.planted import planted_study
 
@@ -501,12 +503,12 @@ def test_hues_of_units_and_images(planted):
     study = planted(table, image_hues_of=peak(27))
     row = row_of("hues-agree", study)
     assert row["verdict"] == HOLDS and row["value"] > 0.95 and "120 units" in row["words"]
-    assert float(row["null"].rstrip("%")) < 20 and "3%" in row["words"] or "1%" in row["words"]
+    assert row["null"] == "9%" and "after 0.6% of all rotations" in row["words"]
     row = row_of("hues-agree", planted(table, image_hues_of=peak(207)))
     assert row["verdict"] == FAILS and row["value"] < 0.01  # less than after a rotation
     # More than on average, but not more than after 95% of the rotations.
     row = row_of("hues-agree", planted(table, image_hues_of=peak(27 + 20)))
-    assert row["verdict"] == UNDECIDED and "11% of 360" in row["words"]
+    assert row["verdict"] == UNDECIDED and "after 11.1% of all" in row["words"]
     few = columns_of(LAYERS[:2], n=8, colored=(0.25, 0.25))
     assert verdict("hues-agree", planted(few, image_hues_of=peak(27))) == UNTESTED
     assert verdict("hues-agree", planted(columns_of(), image_hues_of=peak(27))) == UNTESTED
@@ -547,7 +549,7 @@ def test_the_shared_hues_by_hand(planted):
     assert measured.value == pytest.approx(each[0]) and measured.null == pytest.approx(
         np.mean(each)
     )
-    assert f"{p:.0%} of 360" in measured.words and 0.05 < p < 0.5
+    assert f"{p:.1%} of all rotations" in measured.words and 0.05 < p < 0.5
     assert measured.value > measured.null and measured.verdict == UNDECIDED
 
 
@@ -571,7 +573,13 @@ def test_errors_rise_without_colour(planted, first, bound):
         assert row["verdict"] == wanted and row["value"] == pytest.approx(rise)
         assert "30.0% in colour" in row["words"]
         assert f"{0.3 + rise:.1%} in grey" in row["words"] and f"top-{first}" in row["words"]
-        assert row["null"] == "+0.0%" and "1000 images" in row["words"]
+        assert row["null"] is None and "1000 images" in row["words"]
+        shown["class_name"] = np.where(np.arange(1000) < 600, "cup", "lemon")
+        row = row_of(claim, planted(columns_of(), answers_in_grey=shown))
+        lost = (
+            max(0, 600 - (700 - 1000 * rise)) / 600
+        )  # of the cups, which are the first six hundred
+        assert row["null"] == f"{lost:+.1%}"
     nothing = answers(0, 0, 0)
     assert verdict(claim, planted(columns_of(), answers_in_grey=nothing)) == UNTESTED
 
@@ -1015,6 +1023,11 @@ def test_the_first_layer_by_loops(real):
         assert f"{count} {name}" in rows["four-axes"]["words"]
 
 
+def colour_free():
+    table = json.loads(data_path("categories.json").read_text(encoding="utf-8"))
+    return table["categories"]["colour-free"]["world"]
+
+
 def test_errors_by_loops(real):
     study, units, rows = real
     which = {"world": "world", "googlenet": "imagenet"}[study.name]
@@ -1024,6 +1037,14 @@ def test_errors_by_loops(real):
         check_row(rows[f"error-top{first}"], np.mean(rise), mean_interval(rise))
         error = 1 - np.mean([one[grey] for one in right])
         assert f"{error:.1%} in grey" in rows[f"error-top{first}"]["words"]
+        names = of_paper_4.answers_in_grey(study)["class_name"]
+        free = [study.name == "world" and name in colour_free() for name in names]
+        null = (
+            np.mean([r for r, is_free in zip(rise, free, strict=True) if is_free])
+            if any(free)
+            else None
+        )
+        assert rows[f"error-top{first}"]["null"] == (null and f"{null:+.1%}")
         # First guesses are among the first five.
         assert all(one[1] >= one[0] and one[3] >= one[2] for one in right)
 

@@ -3,12 +3,13 @@
 board = {study.name: measure_claims(study, paper="1") for study in studies}
 claim_table(board)                      all of them
 claim_table(board, "opponent.labels")   some, where a chapter speaks of them
+tally(board["world"])                   how many hold, fail and so on
 """
 
 from dataclasses import dataclass
 from html import escape
 
-from helpers.claims.claim import mark
+from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, mark
 from helpers.errors import SelectivityError
 
 COLUMNS = ("study", "verdict", "measured", "control")
@@ -64,6 +65,23 @@ def claim_table(board: dict[str, list[dict]], *ids: str) -> ClaimTable:
     )
 
 
+def tally(rows: list[dict]) -> dict[str, int]:
+    """How many claims a study has, how many were changed, each verdict's number, and how many hold `too`.
+
+    too: that hold, but not clearly more than in their control.
+    """
+    verdicts = [row["verdict"] for row in rows]
+    return {
+        "n_claims": len(rows),
+        "n_changed": sum(bool(row["changed"]) for row in rows),
+        "held": verdicts.count(HOLDS),
+        "failed": verdicts.count(FAILS),
+        "undecided": verdicts.count(UNDECIDED),
+        "untested": verdicts.count(UNTESTED),
+        "too": sum(mark(row) != row["verdict"] for row in rows),
+    }
+
+
 def _with_id(name, rows):
     for row in rows:
         if row["id"] == name:
@@ -84,17 +102,17 @@ def _numbers(row):
     """(measured, what that is, the control's number, what that is); of one not measured, the reason."""
     if not row["measured"]:
         return "", row["words"], "", ""
-    words, *of_control = (
-        row["words"].replace("; not measured before training", "").split("; null: ")
-    )
-    of_control, _, more = "".join(of_control).partition("; ")
+    words = row["words"].replace("; not measured before training", "")
+    words, _, rest = words.partition("; null: ")
+    of_control, _, more = rest.partition("; ")
     none = "none" if row["control"].startswith("none") else "not measured"
     return row["measured"], "; ".join(filter(None, (words, more))), row["null"] or none, of_control
 
 
 def _text(claim):
     """A claim's part of the table, as lines."""
-    lines = [next(iter(claim.values()))["statement"], *_said(next(iter(claim.values())))]
+    first = next(iter(claim.values()))
+    lines = [first["statement"], *_said(first)]
     for study, row in claim.items():
         measured, words, control, of_control = _numbers(row)
         control = control and f" (control: {' '.join(filter(None, (control, of_control)))})"

@@ -401,9 +401,9 @@ _UP = "high layers minus low ones: above zero, with the whole interval"
 _DOWN = "high layers minus low ones: below zero, with the whole interval"
 _BEFORE = "the network before training"
 _IN_WORLD = "the network before training, in the world"
+_ANY_COLOUR = "classes that are drawn in any colour, in the world"
 
 # fmt: off
-_ANY_COLOUR = "classes that are drawn in any colour, in the world"
 CLAIMS = (
     Claim(
         "indexes.steeper", "4", "section 2, figure 1",

@@ -17,7 +17,7 @@ from helpers.explorers.words import unit_words
 from tests.explorers.small import CLASSES, DEAD, open_small, with_hostile_names, without_images
 
 from .conftest import NARROW, WIDE, Browser, _Quiet
-from .test_pages import CONTRAST, keep_shot
+from .test_pages import CONTRAST, VIEWS, keep_shot
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>explorer</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -27,7 +27,6 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>expl
 NO_SCRIPTS = '<meta http-equiv="Content-Security-Policy" content="script-src \'none\'">'
 UNITS = list(range(2, 24))
 pytestmark = pytest.mark.usefixtures("one_thread")
-VIEWS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW)]
 
 
 @pytest.fixture(scope="module")

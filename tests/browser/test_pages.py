@@ -10,7 +10,7 @@ from PIL import Image
 
 from .conftest import NARROW, SCREENSHOTS, SITE, WIDE, pages
 
-VIEWS = [("light", WIDE), ("dark", WIDE), ("light", NARROW)]  # colours do not change with the width
+VIEWS = [(theme, size) for theme in ("light", "dark") for size in (WIDE, NARROW)]
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8")
 # Elements that stick out of the window, other than those inside something that scrolls by itself.
 STICKING_OUT = """

@@ -5,7 +5,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from helpers.claims import FAILS, HOLDS, UNTESTED, CannotTest, Claim, Measurement
-from helpers.claims.board import claim_table
+from helpers.claims.board import claim_table, tally
 from helpers.claims.claim import SAID, mark
 from helpers.errors import SelectivityError
 from tests.planted import planted_study
@@ -64,6 +64,12 @@ def test_the_mark_of_a_row():
     ]  # fmt: skip
     assert [row["changed"] for row in ROWS] == ["", "the bound was lower", "", "", ""]
     assert set(SAID) <= set(ROWS[0])
+
+
+def test_a_tally():
+    assert tally(ROWS) == {
+        "n_claims": 5, "n_changed": 1, "held": 3, "failed": 1, "undecided": 0, "untested": 1, "too": 1,
+    }  # fmt: skip
 
 
 def test_a_table_of_claims_as_text():

@@ -330,7 +330,7 @@ def _fetch(options):
 def _claims(options):
     from helpers import open_study
     from helpers.claims import measure_claims
-    from helpers.claims.claim import mark
+    from helpers.claims.claim import control_of, mark
 
     rows = measure_claims(open_study(options.study), options.paper)
     if options.json:
@@ -339,11 +339,7 @@ def _claims(options):
     for row in rows:
         print(f"{row['id']}  (paper {row['paper']}, {row['place']})")
         print(f"    {row['statement']}")
-        measured = (
-            f"{row['measured']}, control {row['null'] or 'not measured'}: "
-            if row["measured"]
-            else ""
-        )
+        measured = f"{row['measured']}, control {control_of(row)}: " if row["measured"] else ""
         changed = f"    (changed: {row['changed']})\n" if row["changed"] else ""
         print(f"    {mark(row).upper()}: {measured}{row['words']}\n{changed}")
 

@@ -28,13 +28,13 @@ from helpers.explorers.fragment import fragment
 from helpers.paths import cache_home, data_path
 from helpers.study import FETCHED, open_study, records_of
 
-FORMAT = "neuron-selectivity scoreboard 2"
+FORMAT = "neuron-selectivity scoreboard 3"
 VERDICTS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
 FOUND = (
     "verdict",
     "measured",
     "null",
-    "beyond_control",
+    "beside_control",
     "value",
     "interval",
     "words",

@@ -143,7 +143,7 @@ def test_a_file_that_is_no_scoreboard(tmp_path):
 def column(name, verdicts):
     made = measure_column(planted_study({}, [0], ["one"], name), claims=())
     found = {"measured": "1", "null": None, "value": 1.0, "interval": None, "words": "counted"}
-    found |= {"beyond_control": None}
+    found |= {"beside_control": None}
     filled = replace(made, cells={i: {"verdict": v, **found} for i, v in verdicts.items()})
     # Judged by the rules of now: as if measured a moment ago.
     from helpers.scoreboard import _JUDGED, _digest

@@ -9,7 +9,7 @@ tally(board["world"])                   how many hold, fail and so on
 from dataclasses import dataclass
 from html import escape
 
-from helpers.claims.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, mark
+from helpers.claims.claim import FAILS, HOLDS, LESS, UNDECIDED, UNTESTED, control_of, mark
 from helpers.errors import SelectivityError
 
 COLUMNS = ("study", "verdict", "measured", "control")
@@ -68,7 +68,7 @@ def claim_table(board: dict[str, list[dict]], *ids: str) -> ClaimTable:
 def tally(rows: list[dict]) -> dict[str, int]:
     """How many claims a study has, how many were changed, each verdict's number, and how many hold `too`.
 
-    too: that hold, but not clearly more than in their control.
+    too: that hold, but not clearly more than in their control; less: those of them that hold less than there.
     """
     verdicts = [row["verdict"] for row in rows]
     return {
@@ -79,6 +79,7 @@ def tally(rows: list[dict]) -> dict[str, int]:
         "undecided": verdicts.count(UNDECIDED),
         "untested": verdicts.count(UNTESTED),
         "too": sum(mark(row) != row["verdict"] for row in rows),
+        "less": sum(row["verdict"] == HOLDS and row["beside_control"] == LESS for row in rows),
     }
 
 
@@ -99,14 +100,10 @@ def _said(row):
 
 
 def _numbers(row):
-    """(measured, what that is, the control's number, what that is); of one not measured, the reason."""
+    """(measured, what that is, the control's number); of one not measured, the reason in the second place."""
     if not row["measured"]:
-        return "", row["words"], "", ""
-    words = row["words"].replace("; not measured before training", "")
-    words, _, rest = words.partition("; null: ")
-    of_control, _, more = rest.partition("; ")
-    none = "none" if row["control"].startswith("none") else "not measured"
-    return row["measured"], "; ".join(filter(None, (words, more))), row["null"] or none, of_control
+        return "", row["words"], ""
+    return row["measured"], row["words"], control_of(row)
 
 
 def _text(claim):
@@ -114,8 +111,8 @@ def _text(claim):
     first = next(iter(claim.values()))
     lines = [first["statement"], *_said(first)]
     for study, row in claim.items():
-        measured, words, control, of_control = _numbers(row)
-        control = control and f" (control: {' '.join(filter(None, (control, of_control)))})"
+        measured, words, control = _numbers(row)
+        control = control and f" (control: {control})"
         numbers = "; ".join(filter(None, (measured, words)))
         lines.append(f"  {study}: {mark(row)}: {numbers}{control}")
     return "\n".join(lines)
@@ -132,9 +129,9 @@ def _rows(claim):
 
 
 def _row(study, row):
-    measured, words, control, of_control = map(escape, _numbers(row))
+    measured, words, control = map(escape, _numbers(row))
     where = f'<th scope="row">{study}</th><td class="verdict">{escape(mark(row))}</td>'
     if not measured:
         return f'<tr>{where}<td colspan="2">{words}</td></tr>'
     numbers = f"<td>{measured} <small>{words}</small></td>"
-    return f"<tr>{where}{numbers}<td>{control} <small>{of_control}</small></td></tr>"
+    return f"<tr>{where}{numbers}<td>{control}</td></tr>"

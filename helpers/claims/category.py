@@ -79,7 +79,7 @@ def more_in_low_layers(study, category: str, reading=TEXT) -> Measurement:
     value, low_end, high_end = bootstrap(mean, mine)
     words = (
         f"{table[category].mean():.0%} of {len(table)} units, faces {table['face'].mean():.0%}, dogs "
-        f"{table['dog'].mean():.0%}; null: the same before training"
+        f"{table['dog'].mean():.0%}"
     )
     null = before[0].mean()
     verdict = above(low_end, high_end, 0)
@@ -145,7 +145,7 @@ def faces_fully_connected(study) -> Measurement:
     value, low, high = bootstrap(mean, for_faces["layer"].isin(hidden))
     words = (
         f"of {len(for_faces)} units selective for faces, in {' and '.join(hidden)} of "
-        f"{record.metadata['network']['name']}; null: of all hidden units"
+        f"{record.metadata['network']['name']}"
     )
     null = table["layer"].isin(hidden).mean()
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
@@ -207,10 +207,7 @@ def class_sizes(study) -> Measurement:
         moves[formula] = ((whole - cut).abs() / whole[known].std())[known].numpy()
     value, low, high = bootstrap(lambda a: np.median(a, 1), moves[share_of])
     null = np.median(moves[contrast_of])
-    words = (
-        f"standard deviations over units by which the median unit's index moves with a fifth of the faces; "
-        f"null: of the contrast, {null:.2f}"
-    )
+    words = "standard deviations over units by which the median unit's index moves with a fifth of the faces"
     verdict = below(low, high, 0.5)
     return Measurement(value, low, high, null, verdict, words, "{:.2f}".format, rises=False)
 
@@ -220,7 +217,7 @@ def threshold_of_the_index(study) -> Measurement:
     left_out = (units["share"] <= THRESHOLD).to_numpy()
     value, low, high = bootstrap(mean, left_out)
     null = (units["contrast"] <= THRESHOLD).mean()
-    words = f"of {len(left_out):,} pairs of a unit and a category are not above it; null: by the contrast"
+    words = f"of {len(left_out):,} pairs of a unit and a category are not above it"
     return Measurement(value, low, high, null, above(low, high, 0.1), words)
 
 
@@ -228,7 +225,7 @@ def illusions(study) -> Measurement:
     units = face_units(study)
     value, low, high = share_above(*pairs(study, units))
     null = share_above(*pairs(study, other_units(study, units)))[0]
-    words = f"of the pairs, averaged over {len(units)} face units; null: the other units of their layers"
+    words = f"of the pairs, averaged over {len(units)} face units"
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
 
 
@@ -248,7 +245,7 @@ def faces_above_all(study) -> Measurement:
     others = rivals(study, other_units(study, units))
     words = (
         f"{first.sum()} of {len(first)} face units; the median one has {table['inversions'].median():.0%} "
-        f"of the other classes above faces; null: the other units of their layers"
+        f"of the other classes above faces"
     )
     null = (others["inversions"] <= 0.05).mean()
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
@@ -291,7 +288,7 @@ def layer_choice(study) -> Measurement:
     words = (
         f"rank correlation over {len(worth)} layers of the index's strength and the accuracy of a probe "
         f"trained on 5 images a category; the recommended layer, {top.layer}, reaches {top.accuracy:.0%}, "
-        f"the best {worth['accuracy'].max():.0%}; null: depth instead of strength"
+        f"the best {worth['accuracy'].max():.0%}"
     )
     null = _spearman(worth["depth"], worth["accuracy"])
     return Measurement(rho, low, high, null, verdict, words, "{:+.2f}".format)

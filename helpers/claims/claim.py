@@ -11,6 +11,7 @@ from helpers.errors import SelectivityError
 
 HOLDS, FAILS = "holds", "does not hold"
 UNDECIDED, UNTESTED = "is not decided", "cannot be tested here"
+MORE, NOT_CLEARLY_MORE, LESS = "more", "not clearly more", "less"  # than in the control
 
 
 class CannotTest(SelectivityError):
@@ -37,12 +38,19 @@ class Measurement:
     rises: bool | None = True
 
     @property
-    def beyond_control(self) -> bool | None:
-        """Whether the whole interval is beyond the null, in the claim's direction; None without either."""
+    def beside_control(self) -> str | None:
+        """Where the whole interval lies beside the null, in the claim's direction; None without either.
+
+        More, less, or not clearly more; the null is taken as it is, without an interval of its own.
+        """
         if not np.isfinite(self.null) or self.rises is None:
             return None
         ends = [end for end in (self.low, self.high) if np.isfinite(end)] or [self.value]
-        return bool(min(ends) > self.null if self.rises else max(ends) < self.null)
+        if self.rises:
+            beyond, short = min(ends) > self.null, max(ends) < self.null
+        else:
+            beyond, short = max(ends) < self.null, min(ends) > self.null
+        return MORE if beyond else LESS if short else NOT_CLEARLY_MORE
 
     def __str__(self) -> str:
         text = self.written(self.value)
@@ -53,9 +61,14 @@ class Measurement:
 
 def mark(row: dict) -> str:
     """The verdict of a row, and where its control may do as well: what holds there, too, is no news."""
-    if row["verdict"] == HOLDS and row["beyond_control"] is False:
-        return f"{HOLDS}, but not clearly more than in its control"
+    if row["verdict"] == HOLDS and row["beside_control"] not in (None, MORE):
+        return f"{HOLDS}, but {row['beside_control']} than in its control"
     return row["verdict"]
+
+
+def control_of(row: dict) -> str:
+    """The control's number of a measured row, "none" if the claim has none, or that nobody measured it."""
+    return row["null"] or ("none" if row["control"].startswith("none") else "not measured")
 
 
 @cache
@@ -127,7 +140,7 @@ class Claim:
         except (
             SelectivityError
         ) as reason:  # a `CannotTest`, or what a function says of such a record
-            nothing = dict.fromkeys(("value", "interval", "measured", "null", "beyond_control"))
+            nothing = dict.fromkeys(("value", "interval", "measured", "null", "beside_control"))
             return {**row, **nothing, "verdict": UNTESTED, "words": str(reason)}
         value, low, high, null = (
             float(v) if np.isfinite(v) else None
@@ -139,7 +152,7 @@ class Claim:
             "interval": [low, high],
             "measured": str(found),
             "null": None if null is None else signed(found.written(null)),
-            "beyond_control": found.beyond_control,
+            "beside_control": found.beside_control,
             "verdict": found.verdict,
             "words": signed(found.words),
         }

@@ -62,7 +62,7 @@ def changes(study, column: str, rises: bool, written="{:+.2f}".format) -> Measur
     value, start, end = interval(difference, high, low)
     before = low_and_high(untrained_facets(study), column)
     null = known_mean(before[1]) - known_mean(before[0])
-    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; null: before training"
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones"
     verdict = (above if rises else below)(start, end, 0)
     return Measurement(value, start, end, null, verdict, words, written, rises)
 
@@ -75,7 +75,7 @@ def mostly(study, end: int, multi: bool) -> Measurement:
         chosen = multifaceted(table)[table["layer"].isin(layers)]
         found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
     value, low, high = interval(mean, found[0])
-    words = f"of {len(found[0])} units; null: of the network before training, by its own mean"
+    words = f"of {len(found[0])} units"
     return Measurement(value, low, high, known_mean(found[1]), above(low, high, 0.5), words)
 
 
@@ -92,7 +92,7 @@ def shares_follow_depth(study) -> Measurement:
     low, high = _bounds(drawn)
     words = (
         f"rank correlation of depth and the share of single-faceted units, {len(shares)} stages, "
-        f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last; null: before training"
+        f"{shares[0]:.0%} in the first and {shares[-1]:.0%} in the last"
     )
     null = spearman(followed(untrained_facets(study))[0])
     return Measurement(
@@ -108,9 +108,7 @@ def beyond_luck(study) -> Measurement:
 
     mine = share_high(unit_facets(study))
     value, low, high = exact_share(mine)
-    words = (
-        f"of {len(mine)} units have a higher degree than 95% of random rows; null: before training"
-    )
+    words = f"of {len(mine)} units have a higher degree than 95% of random rows"
     null = known_mean(share_high(untrained_facets(study)))
     return Measurement(
         value, low, high, null, below(low, high, SIGNIFICANT), words, "{:.1%}".format, rises=False
@@ -125,10 +123,7 @@ def mean_near_largest(study) -> Measurement:
     table = unit_facets(study)
     largest = table["degree"].replace(np.inf, np.nan).max()
     value, low, high = interval(mean, relative(table))
-    words = (
-        f"mean degree over the largest, {largest:.2f}; the paper's are 0.53 and 0.63; null: before "
-        "training"
-    )
+    words = f"mean degree over the largest, {largest:.2f}; the paper's are 0.53 and 0.63"
     null = known_mean(relative(untrained_facets(study)))
     return Measurement(value, low, high, null, above(low, high, 0.8), words)
 
@@ -146,7 +141,7 @@ def ends_significant(study, highest: bool) -> Measurement:
     value, low, high = interval(mean, significant)
     words = (
         f"of the {_EXTREME} {'highest' if highest else 'lowest'} degrees of each layer have p < .05 under "
-        "a normal curve through the layer; null: if degrees were normal"
+        "a normal curve through the layer"
     )
     verdict = below(low, high, 0.5) if highest else above(low, high, 0.5)
     null = known_mean(np.concatenate(by_luck))
@@ -161,7 +156,7 @@ def lowest_falls(study) -> Measurement:
     low, high = _bounds(drawn)
     words = (
         f"rank correlation of depth and the lowest degree of {some} units of each stage; of all units "
-        f"{own:+.2f}; {_said(before)}"
+        f"{own:+.2f}"
     )
     return Measurement(
         value, low, high, before, below(low, high, 0), words, "{:+.2f}".format, False
@@ -177,7 +172,7 @@ def highest_fixed(study) -> Measurement:
     low, high = np.quantile(drawn, [0.025, 0.975])
     words = (
         f"change of the highest degree of {some} units of each stage from the first third of stages to the "
-        f"last; of all units {own:+.1%}; {_said(before)}"
+        f"last; of all units {own:+.1%}"
     )
     inside, outside = -0.1 < low and high < 0.1, low >= 0.1 or high <= -0.1
     verdict = HOLDS if inside else FAILS if outside else UNDECIDED
@@ -219,10 +214,6 @@ def _before_training(study, of_each, stages, some):
     return of_each(before) if enough else np.nan
 
 
-def _said(null):
-    return "null: before training" if np.isfinite(null) else "not measured before training"
-
-
 def gini_of_fewer_classes(study) -> Measurement:
     """Without half of the classes: how far does the median unit's index move, in spreads over units?"""
     record = study.record
@@ -246,7 +237,7 @@ def gini_of_fewer_classes(study) -> Measurement:
     value, low, high = interval(lambda a: np.median(a, 1), moves["classes"])
     words = (
         f"standard deviations over {len(moves['classes'])} units by which the median unit's index moves "
-        f"with half of the classes, {_FEWER} images a unit; null: with half of the images of all classes"
+        f"with half of the classes, {_FEWER} images a unit"
     )
     verdict = below(low, high, 0.5)
     null = np.median(moves["images"])
@@ -273,7 +264,7 @@ def components_follow(study, column: str, second: str) -> Measurement:
         null = known_mean(together(_with_components(twin), "degree", column))
     words = (
         f"rank correlation with the degree within layers, {len(mine)} units; of the {SECOND[second]}, "
-        f"{other:+.2f}; {'null: before training' if twin else 'not measured before training'}"
+        f"{other:+.2f}"
     )
     verdict = below(low, high, 0)
     return Measurement(value, low, high, null, verdict, words, "{:+.2f}".format, rises=False)
@@ -318,8 +309,7 @@ def alike_by_depth(study, measure, rises: bool) -> Measurement:
         for control in (untrained_rows, shuffled_rows)
     )
     words = (
-        f"{low:.2f} in low layers, {high:.2f} in high ones; null: before training; with labels shuffled "
-        f"{shuffled:+.2f}"
+        f"{low:.2f} in low layers, {high:.2f} in high ones; with labels shuffled {shuffled:+.2f}"
     )
     verdict = (above if rises else below)(start, end, 0)
     return Measurement(high - low, start, end, before, verdict, words, "{:+.2f}".format, rises)
@@ -343,8 +333,7 @@ def similar_are_multi(study) -> Measurement:
     words = (
         "rank correlation, within layers, of a unit's mean similarity to the others and its degree; of the "
         f"layers' means it is {layers.corr().iloc[0, 1]:+.2f}; with labels shuffled {np.mean(shuffled):+.2f} "
-        f"within layers ({np.min(shuffled):+.2f} to {np.max(shuffled):+.2f} in {_SHUFFLES} shuffles); null: "
-        "before training"
+        f"within layers ({np.min(shuffled):+.2f} to {np.max(shuffled):+.2f} in {_SHUFFLES} shuffles)"
     )
     null = known_mean(within(followed(untrained_rows(study), untrained_facets(study))))
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.2f}".format)

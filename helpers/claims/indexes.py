@@ -74,10 +74,9 @@ def curves_steeper(study) -> Measurement:
     used = min(CURVE, study.record[layer].top.values.shape[1])
     words = (
         f"points of area: {low.mean():.0f}% of the network's largest in low layers, {high.mean():.0f}% in "
-        f"high ones, over {used} images; "
+        f"high ones, over {used} images"
     )
     before = untrained_curves(study)
-    words += _before(before)
     null = np.nan if before is None else _change(before, "auc")
     return Measurement(
         value, start, end, null, below(start, end, 0), words, "{:+.0f}".format, False
@@ -90,7 +89,7 @@ def go_together(study, a: str, b: str, rises: bool) -> Measurement:
     value, low, high = interval(mean, parts)
     before = untrained_features(study)
     null = np.nan if before is None else known_mean(together(_positive(before), a, b))
-    words = f"rank correlation within layers, {len(parts)} units; {_before(before)}"
+    words = f"rank correlation within layers, {len(parts)} units"
     verdict = (above if rises else below)(low, high, 0)
     return Measurement(value, low, high, null, verdict, words, "{:+.2f}".format, rises)
 
@@ -105,7 +104,7 @@ def own_features_drive(study) -> Measurement:
     found, before = driven(feature_units(study)), untrained_features(study)
     value, low, high = exact_share(found)
     null = np.nan if before is None else known_mean(driven(before))
-    words = f"of {len(found)} units; {_before(before)}"
+    words = f"of {len(found)} units"
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
 
 
@@ -131,10 +130,7 @@ def second_stage(study, column: str, rises: bool, written) -> Measurement:
     value, low, high = interval(difference, second, near)
     before = untrained_features(study)
     null = np.nan if before is None else _rise(*ends(table_of(before))[::-1])
-    words = (
-        f"{second.mean():.2f} in the second stage, {near.mean():.2f} in the third and fourth; "
-        + _before(before)
-    )
+    words = f"{second.mean():.2f} in the second stage, {near.mean():.2f} in the third and fourth"
     verdict = (above if rises else below)(low, high, 0)
     return Measurement(value, low, high, null, verdict, words, written, rises)
 
@@ -144,7 +140,7 @@ def color_share_falls(study) -> Measurement:
     value, start, end = interval(difference, high, low)
     before = untrained_features(study)
     null = np.nan if before is None else _rise(*_selective_low_and_high(before))
-    words = f"{low.mean():.0%} of units in low layers, {high.mean():.0%} in high ones; {_before(before)}"
+    words = f"{low.mean():.0%} of units in low layers, {high.mean():.0%} in high ones"
     return Measurement(
         value, start, end, null, below(start, end, 0), words, "{:+.0%}".format, False
     )
@@ -158,7 +154,7 @@ def color_in_first(study) -> Measurement:
     null = (
         np.nan if before is None else known_mean(_color_selective(_first_layer(before)).to_numpy())
     )
-    words = f"of {len(mine)} units of the first layer; {_before(before)}"
+    words = f"of {len(mine)} units of the first layer"
     return Measurement(value, low, high, null, above(low, high, 0.4), words)
 
 
@@ -168,7 +164,7 @@ def color_in_deep(study) -> Measurement:
     value, low, high = exact_share(mine)
     before = untrained_features(study)
     null = np.nan if before is None else known_mean(_selective_low_and_high(before)[1])
-    words = f"of {len(mine)} units of the high layers; {_before(before)}"
+    words = f"of {len(mine)} units of the high layers"
     return Measurement(value, low, high, null, _within(low, high, 0.15, 0.35), words, rises=None)
 
 
@@ -185,8 +181,8 @@ def fine_ones_are_grey(study) -> Measurement:
     value, low, high = exact_share(selective[fine & known])
     others = selective[~fine & known]
     words = (
-        f"of {(fine & known).sum()} features with {FINE} cycles or more in the first layer; null: of the "
-        f"{len(others)} others"
+        f"of {(fine & known).sum()} features with {FINE} cycles or more in the first layer, "
+        f"{len(others)} have fewer"
     )
     null = others.mean() if len(others) else np.nan
     return Measurement(value, low, high, null, below(low, high, 0.2), words, rises=False)
@@ -203,7 +199,7 @@ def four_axes(study) -> Measurement:
     each = ", ".join(f"{n} {name}" for name, n in zip(AXES, near.sum(1).tolist(), strict=True))
     words = (
         f"of {len(hues)} colour-selective units of the first layer lie within {_WITHIN} degrees of an axis: "
-        f"{each}; null: if hues were spread evenly"
+        f"{each}"
     )
     verdict = above(low, high, 0.5) if near.any(1).all() else FAILS
     return Measurement(value, low, high, 0.5, verdict, words)
@@ -275,7 +271,7 @@ def class_share(study, where: str, over: float, bound: float, more: bool) -> Mea
         "last": "the last stage",
         "early": "the first half of the layers",
     }
-    words = f"of {len(mine)} units of {named[where]} exceed {over}, by luck {luck:.1%}; {_before(before)}"
+    words = f"of {len(mine)} units of {named[where]} exceed {over}, by luck {luck:.1%}"
     verdict = (above if more else below)(low, high, bound)
     return Measurement(value, low, high, null, verdict, words, "{:.1%}".format, more)
 
@@ -302,10 +298,7 @@ def both(study) -> Measurement:
     with_one = (
         layers.apply(lambda one: (one["color_selective"] * one["class_selective"]).max()) > 0
     ).sum()
-    words = (
-        f"of {len(mine)} units, in {with_one} of {len(layers)} layers; null: if the two were independent in "
-        "each layer"
-    )
+    words = f"of {len(mine)} units, in {with_one} of {len(layers)} layers"
     return Measurement(value, low, high, null, above(low, high, 0.01), words, "{:.1%}".format)
 
 
@@ -343,11 +336,6 @@ def _untrained_classes(study):
         return None
 
 
-def _before(before) -> str:
-    """What the null of a number on features is."""
-    return "null: before training" if before is not None else "not measured before training"
-
-
 def _positive(table):
     """Without units that no image excites."""
     return table[table["n_images"] > 0]
@@ -376,7 +364,7 @@ def _depth_change(table, before, column, verdict):
     low, high = low_and_high(table, column)
     value, start, end = interval(difference, high, low)
     null = np.nan if before is None else _change(before, column)
-    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones; {_before(before)}"
+    words = f"{low.mean():.2f} in low layers, {high.mean():.2f} in high ones"
     return Measurement(
         value, start, end, null, verdict(start, end, 0), words, "{:+.2f}".format, verdict is above
     )

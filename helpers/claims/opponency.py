@@ -81,7 +81,7 @@ def relu_selects(study) -> Measurement:
     gain = relu.to_numpy() - table["index"].to_numpy()
     chosen = table["selective"].to_numpy()
     value, low, high = bootstrap(mean, gain[chosen])
-    words = f"index with the ReLU minus without, {chosen.sum()} selective units; null: the others"
+    words = f"index with the ReLU minus without, {chosen.sum()} selective units"
     null = gain[~chosen].mean()
     return Measurement(value, low, high, null, above(low, high, 0), words, "{:+.3f}".format)
 
@@ -101,7 +101,7 @@ def strong_negatives(study) -> Measurement:
     over = (ratios[np.isfinite(ratios)] > _STRONG).mean()
     words = (
         f"size of the most negative over the strongest responses, {chosen.sum()} selective units; above a "
-        f"tenth in {over:.0%} of all units; in the paper's figure {412 / 1226:.2f}; null: of the other units"
+        f"tenth in {over:.0%} of all units; in the paper's figure {412 / 1226:.2f}"
     )
     null = np.nanmedian(ratios[~chosen]) if (~chosen).any() else np.nan
     verdict = above(low, high, _STRONG)
@@ -114,7 +114,7 @@ def _share_over(below, chosen, limit, of) -> Measurement:
     value, low, high = bootstrap(mean, many[chosen])
     null = many[~chosen].mean() if (~chosen).any() else np.nan
     words = (
-        f"{many[chosen].sum()} of {chosen.sum()} selective units (null: of the other units); on average "
+        f"{many[chosen].sum()} of {chosen.sum()} selective units; on average "
         f"{below[chosen].mean():.0%} of their lowest {PART:.1%} of images are dogs, {of}"
     )
     return Measurement(value, low, high, null, above(low, high, 0.5), words)
@@ -200,8 +200,7 @@ def _beyond_moved(study, found, chosen):
     null = moved_in_simulation(study)
     words = (
         f"dogs among the lowest {PART:.1%} of {chosen.sum()} selective units, {found[chosen].mean():.0%}, "
-        f"minus the {max(0.0, moved[chosen].mean()):.0%} if dogs moved all responses up; null: the same in "
-        "simulated units that dogs only move"
+        f"minus the {max(0.0, moved[chosen].mean()):.0%} if dogs moved all responses up"
     )
     return Measurement(value, low, high, null, above(low, high, null), words, "{:+.1%}".format)
 
@@ -220,7 +219,7 @@ def cars_above_breeds(study, statistic: str, which: str) -> Measurement:
     chosen, many = table[which].to_numpy(), below >= 0.1
     value, low, high = bootstrap(mean, many[chosen])
     words = (
-        f"{many[chosen].sum()} of {chosen.sum()} selective units (null: of the other units) have a tenth of "
+        f"{many[chosen].sum()} of {chosen.sum()} selective units have a tenth of "
         f"the breeds or more below the median other class; the median unit {np.median(below[chosen]):.0%}"
     )
     return Measurement(value, low, high, many[~chosen].mean(), above(low, high, 0.5), words)

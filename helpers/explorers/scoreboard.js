@@ -6,24 +6,27 @@ const SIGNS = { // by verdict: a name for the style, a drawing that needs no col
   "is not decided": ["open", "M8 62Q29 22 50 50T92 38", "undecided"],
   "cannot be tested here": ["none", "M50 28a22 22 0 1 0 .1 0Z", "untestable"],
 };
-const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but not clearly more than in its control";
-const weak = found => found.verdict === "holds" && found.beyond_control === false;
+const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but not clearly more than in its control, or less";
+const beyond = found => found.verdict === "holds" && found.beside_control === "more";
+const weak = found => found.verdict === "holds" && found.beside_control !== null && !beyond(found);
 const unseen = text => h("span", { class: "ux-unseen" }, text);
 const ON_LINE = "M14 38 38 60 88 6M8 92H92"; // a tick on a line: it holds, but perhaps so does the control
 const drawn = Object.fromEntries(Object.entries(SIGNS).map(([verdict, [name, path]]) =>
   [verdict, h("span", { class: `sb-sign sb-${name}` }, svg(`<path d="${path}"/>`))]));
 const sign = verdict => drawn[verdict].cloneNode(true);
 const signOf = found => (weak(found) ? h("span", { class: "sb-sign sb-weak" }, svg(`<path d="${ON_LINE}"/>`)) : sign(found.verdict));
-const said = found => (weak(found) ? WEAK : found.verdict);
+const said = found => (weak(found) ? `holds, but ${found.beside_control} than in its control` : found.verdict);
+const controlOf = (found, claim) => found.measured === null ? "" : found.null !== null ? `control ${found.null}`
+  : claim.control.startsWith("none") ? "" : "control not measured";
 const chapter = page => readable(page.replace(".html", "")).replaceAll("-", " ").replace(/^./, letter => letter.toUpperCase());
 const claimsOf = n => `${n} ${n === 1 ? "claim" : "claims"}`;
 const group = paper => paper.replace(/b$/, "");
 
 // --- one row --------------------------------------------------------------------------------------
 
-function cell(found, study) {
-  const { measured, words } = found, verdict = said(found), control = found.null === null ? "" : `; control ${found.null}`;
-  const says = measured === null ? `${verdict}: ${words}` : `${verdict}: ${measured}${control}; ${words}`;
+function cell(found, study, claim) {
+  const { measured, words } = found, verdict = said(found);
+  const says = `${verdict}: ${[measured, controlOf(found, claim), words].filter(Boolean).join("; ")}`;
   const value = measured === null ? [unseen(verdict)] : [unseen(verdict + ": "), h("b", {}, measured.split(" (")[0]),
     ...(found.null === null ? [] : [h("span", { class: "sb-control ux-muted" }, unseen("control "), `vs ${found.null}`)])];
   return h("td", { role: "cell", "data-study": study.title, title: `${study.title}: ${says}` }, signOf(found), ...value);
@@ -45,7 +48,7 @@ function tally(cells, study, verdicts) {
 function details(claim, data, linked) {
   const pair = (what, text) => [h("dt", {}, what), h("dd", {}, text)];
   const found = claim.cells.map((one, i) => {
-    const numbers = one.measured === null ? "" : ` ${one.measured}${one.null === null ? "" : `, control ${one.null}`}`;
+    const numbers = one.measured === null ? "" : ` ${[one.measured, controlOf(one, claim)].filter(Boolean).join(", ")}`;
     return h("li", {}, signOf(one), h("b", {}, data.studies[i].title), ` ${said(one)}`, h("b", {}, numbers), `. ${one.words}.`);
   });
   const { section } = claim;
@@ -104,7 +107,7 @@ function mount(root, data) {
       const { claim } = item;
       item.button = toggle("sb-claim", claim.statement);
       item.row = row("sb-row", head(item.button, h("span", { class: "ux-muted sb-title" }, `${claim.paper}, ${claim.place}`)),
-        ...claim.cells.map((found, i) => cell(found, studies[i])));
+        ...claim.cells.map((found, i) => cell(found, studies[i], claim)));
       item.detail = row("sb-detail", h("td", { role: "cell", colspan: studies.length + 1 }));
       item.text = [claim.id, `paper ${claim.paper}`, claim.place, claim.statement, claim.rule, claim.control, claim.changed].join(" ").toLowerCase();
       item.button.addEventListener("click", () => { item.open = !item.open; refresh(); });
@@ -117,7 +120,7 @@ function mount(root, data) {
     if (!search.value.trim().toLowerCase().split(/\s+/).every(word => text.includes(word))) return false;
     const verdict = showing.value, cells = on.value ? [claim.cells[on.value]] : claim.cells;
     const has = one => cells.some(found => found.verdict === one);
-    if (verdict === BEYOND) return cells.some(found => found.verdict === "holds" && found.beyond_control === true);
+    if (verdict === BEYOND) return cells.some(beyond);
     if (verdict === DISAGREE) return ["holds", "does not hold"].every(one => claim.cells.some(found => found.verdict === one));
     return !verdict || has(verdict);
   }
@@ -172,7 +175,7 @@ function mount(root, data) {
   if (studies.length > 7) for (const [name, value] of [["tabindex", 0], ["role", "region"], ["aria-label", "claims by study"]]) $(".sb-scroll").setAttribute(name, value);
   // Names of columns stay in sight on the book's own pages, whose ground is known.
   root.classList.toggle("sb-sticky", studies.length <= 7 && Boolean(getComputedStyle(root).getPropertyValue("--pst-color-background")));
-  $(".sb-legend").append(...verdicts.map(verdict => h("span", {}, sign(verdict), " " + verdict)), h("span", {}, signOf({ verdict: "holds", beyond_control: false }), " " + WEAK),
+  $(".sb-legend").append(...verdicts.map(verdict => h("span", {}, sign(verdict), " " + verdict)), h("span", {}, signOf({ verdict: "holds", beside_control: "less" }), " " + WEAK),
     h("span", {}, "vs: the same in the control"));
   showing.append(...[verdicts[0], BEYOND, ...verdicts.slice(1), DISAGREE].map(one => h("option", { value: one }, one)));
   on.append(...studies.map((study, i) => h("option", { value: i }, study.title)));

@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup
 
 from helpers.claims import FAILS, HOLDS, UNTESTED, CannotTest, Claim, Measurement
 from helpers.claims.board import claim_table, tally
-from helpers.claims.claim import SAID, mark
+from helpers.claims.claim import LESS, MORE, NOT_CLEARLY_MORE, SAID, mark
 from helpers.errors import SelectivityError
 from tests.planted import planted_study
 
@@ -20,21 +20,24 @@ def measured(value, low, high, null, rises=True, verdict=HOLDS):
 
 
 @pytest.mark.parametrize(
-    ("found", "beyond"),
+    ("found", "beside"),
     [
-        (measured(0.7, 0.6, 0.8, 0.5), True),
-        (measured(0.7, 0.6, 0.8, 0.65), False),
-        (measured(0.7, 0.6, 0.8, 0.9), False),
-        (measured(-0.3, -0.4, -0.2, 0.0, rises=False), True),
-        (measured(-0.3, -0.4, -0.2, -0.35, rises=False), False),
-        (measured(0.7, np.nan, np.nan, 0.5), True),  # no interval: the value itself
-        (measured(0.7, np.nan, np.nan, 0.7), False),
+        (measured(0.7, 0.6, 0.8, 0.5), MORE),
+        (measured(0.7, 0.6, 0.8, 0.65), NOT_CLEARLY_MORE),
+        (measured(0.7, 0.6, 0.8, 0.8), NOT_CLEARLY_MORE),
+        (measured(0.7, 0.6, 0.8, 0.9), LESS),
+        (measured(-0.3, -0.4, -0.2, 0.0, rises=False), MORE),
+        (measured(-0.3, -0.4, -0.2, -0.35, rises=False), NOT_CLEARLY_MORE),
+        (measured(-0.3, -0.4, -0.2, -0.45, rises=False), LESS),
+        (measured(0.7, np.nan, np.nan, 0.5), MORE),  # no interval: the value itself
+        (measured(0.7, np.nan, np.nan, 0.7), NOT_CLEARLY_MORE),
+        (measured(0.7, np.nan, np.nan, 0.8), LESS),
         (measured(0.7, 0.6, 0.8, np.nan), None),  # no null
         (measured(0.7, 0.6, 0.8, 0.5, rises=None), None),  # no direction
     ],
 )
-def test_beyond_the_control(found, beyond):
-    assert found.beyond_control is beyond
+def test_beside_the_control(found, beside):
+    assert found.beside_control == beside
 
 
 def claim(name, found, changed=""):
@@ -52,6 +55,7 @@ CLAIMS = (
     claim("strong", measured(0.7, 0.6, 0.8, 0.5)),
     claim("no-stronger", measured(0.7, 0.6, 0.8, 0.75), changed="the bound was lower"),
     claim("weak", measured(0.1, 0.0, 0.2, 0.75, verdict=FAILS)),
+    claim("weaker", measured(0.7, 0.6, 0.8, 0.9)),
     claim("alone", measured(0.7, 0.6, 0.8, np.nan)),
     claim("untested", None),
 )
@@ -60,15 +64,17 @@ ROWS = [one.row(STUDY) for one in CLAIMS]
 
 def test_the_mark_of_a_row():
     assert [mark(row) for row in ROWS] == [
-        HOLDS, f"{HOLDS}, but not clearly more than in its control", FAILS, HOLDS, UNTESTED,
+        HOLDS, f"{HOLDS}, but not clearly more than in its control", FAILS,
+        f"{HOLDS}, but less than in its control", HOLDS, UNTESTED,
     ]  # fmt: skip
-    assert [row["changed"] for row in ROWS] == ["", "the bound was lower", "", "", ""]
+    assert [row["changed"] for row in ROWS] == ["", "the bound was lower", "", "", "", ""]
     assert set(SAID) <= set(ROWS[0])
 
 
 def test_a_tally():
     assert tally(ROWS) == {
-        "n_claims": 5, "n_changed": 1, "held": 3, "failed": 1, "undecided": 0, "untested": 1, "too": 1,
+        "n_claims": 6, "n_changed": 1, "held": 4, "failed": 1, "undecided": 0, "untested": 1, "too": 2,
+        "less": 1,
     }  # fmt: skip
 
 
@@ -83,8 +89,9 @@ def test_a_table_of_claims_as_text():
     ]
     assert "Added or changed later: the bound was lower." in said[1]
     assert "one: holds, but not clearly more than in its control: 70% (60%" in said[1]
-    assert said[3].endswith("(control: not measured)")
-    assert said[4].endswith(f"  two: {UNTESTED}: there are no dogs")
+    assert "one: holds, but less than in its control: 70% (60%" in said[3]
+    assert said[4].endswith("(control: not measured)")
+    assert said[5].endswith(f"  two: {UNTESTED}: there are no dogs")
 
 
 def test_a_table_of_claims_as_html():
@@ -109,29 +116,8 @@ def test_a_table_of_claims_as_html():
     assert parts[-1].select("td")[2].text == "there are no dogs"
 
 
-@pytest.mark.parametrize(
-    ("words", "of_value", "of_control"),
-    [
-        ("of 9 units; null: of the 51 others", "of 9 units", "of the 51 others"),
-        (
-            "of 9 units; null: before training; shuffled 1%",
-            "of 9 units; shuffled 1%",
-            "before training",
-        ),
-        ("of 9 units; not measured before training", "of 9 units", ""),
-        ("of 9 units; not measured in colour, 5", "of 9 units; not measured in colour, 5", ""),
-    ],
-)
-def test_what_is_said_of_the_control_stands_beside_it(words, of_value, of_control):
-    row = {**ROWS[0], "words": words}
-    page = BeautifulSoup(claim_table({"one": [row]})._repr_html_(), "html.parser")
-    assert [one.text for one in page.select("small")] == [of_value, of_control]
-    said = repr(claim_table({"one": [row]}))
-    assert f"{of_value} (control: {' '.join(filter(None, ('50%', of_control)))})" in said
-
-
 def test_a_claim_without_a_control_says_so():
-    row = {**ROWS[3], "control": "none: two variables"}
+    row = {**ROWS[4], "control": "none: two variables"}
     assert repr(claim_table({"one": [row]})).endswith("(control: none)")
 
 

@@ -1,12 +1,14 @@
 """Each claim of papers 1 and 1b holds on a layer made to bear it out, and fails on one made not to."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from helpers import claims, open_study
 from helpers.claims import FAILS, HOLDS, UNDECIDED, UNTESTED, measure_claims
 from helpers.claims import opponency as of_paper_1
+from helpers.claims.claim import LESS
 from helpers.claims.dogs import shown_units
 from helpers.study import Study
 from helpers.tables import Variants
@@ -81,7 +83,7 @@ def test_strong_negatives():
     )  # fmt: skip
     assert verdict("strong", weak) == FAILS
     row = row_of("strong", opponent_layer())
-    assert row["beyond_control"] is False and "100% of all units" in row["words"]  # all are strong
+    assert row["beside_control"] == LESS and "100% of all units" in row["words"]  # all are strong
 
 
 def row_of(claim, study):
@@ -143,6 +145,15 @@ def test_own_category_fails_where_every_unit_has_dogs_below():
     study = study_of(opponents(by=2.0), inhibited)
     assert verdict("dogs-below", study) == HOLDS
     assert verdict("own-category", study) == FAILS
+
+
+def test_the_others_are_those_of_the_branch():
+    """Two branches with 9 and 1 dogs in ten below, selective units in both: weighted by where these are."""
+    below = np.array([1.0, 1.0, 0.9, 0.9, 0.3, 0.1, 0.1, 0.1])
+    chosen = np.array([True, True, False, False, True, False, False, False])
+    found = of_paper_1._more_than_others(below, chosen, pd.Series([*"aaaabbbb"]), "selective")
+    assert found.value == pytest.approx((0.1 + 0.1 + 0.2) / 3)
+    assert "3 selective units" in found.words and found.words.endswith("77%, those others 63%")
 
 
 def test_one_source(monkeypatch):

@@ -9,6 +9,7 @@ import gzip
 import re
 import sys
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -171,12 +172,22 @@ def check_page(page, site, root=ROOT, anchors=None):
     return findings
 
 
+class _Places(HTMLParser):
+    """Collects what links can name; a tree of every page that one leads to would take most of the time."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.update(v for k, v in attrs if k == "id" or (k == "name" and tag == "a"))
+
+
 def anchors_of(page):
     """Places on a page that a link can name."""
-    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-    return {e["id"] for e in soup.find_all(id=True)} | {
-        e["name"] for e in soup.find_all("a", attrs={"name": True})
-    }
+    places = _Places()
+    places.feed(page.read_text(encoding="utf-8"))
+    return places.found
 
 
 def check_site(site, root=ROOT):
@@ -184,13 +195,7 @@ def check_site(site, root=ROOT):
     site = Path(site).resolve()
     if not (site / "index.html").is_file():
         return [f"{site / 'index.html'}: not built"]
-    cache = {}
-
-    def anchors(page):
-        if page not in cache:
-            cache[page] = anchors_of(page)
-        return cache[page]
-
+    anchors = cache(anchors_of)  # for this call: pages may be written anew before the next
     return [
         f"{page.relative_to(site)}: {finding}"
         for page in pages_of(site)

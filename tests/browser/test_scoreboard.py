@@ -159,20 +159,21 @@ def test_filters_by_verdict_and_study(opened, board):
     choose(browser, "sb-verdict", "holds beyond its control")
     choose(browser, "sb-study", title)
     beyond = table[(table.study == "googlenet") & (table.verdict == HOLDS)]
-    beyond = beyond[beyond.beyond_control.map(lambda one: one is True)]
+    beyond = beyond[beyond.beside_control == "more"]
     assert statements(browser) == beyond.statement.tolist() != []
     choose(browser, "sb-verdict", "all claims")
     assert statements(browser) == []
 
 
-def test_what_was_changed_and_what_its_control_does_too(opened, board):
+@pytest.mark.parametrize("beside", ["not clearly more", "less"])
+def test_what_was_changed_and_what_its_control_does_too(opened, board, beside):
     row = next(
-        r for r in board.rows if r["study"] == "googlenet" and r["changed"] and r["beyond_control"] is False
-        and r["verdict"] == HOLDS
+        r for r in board.rows if r["study"] == "googlenet" and r["changed"] and r["verdict"] == HOLDS
+        and r["beside_control"] == beside
     )  # fmt: skip
     browser = opened(f"one.html#claim={row['id']}")
     (detail,) = texts(browser, ".sb-detail:not([hidden])")
-    assert row["changed"] in detail and "holds, but not clearly more than in its control" in detail
+    assert row["changed"] in detail and f"holds, but {beside} than in its control" in detail
     (cell,) = browser.driver.find_elements(
         "css selector",
         f"tr:not([hidden]) td[title*='{row['measured']}; control {row['null']}'] .sb-weak",

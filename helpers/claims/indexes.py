@@ -73,13 +73,13 @@ def curves_steeper(study) -> Measurement:
     layer = next(iter(study.record.layers))
     used = min(CURVE, study.record[layer].top.values.shape[1])
     words = (
-        f"points of area: {low.mean():.0f}% of the network's largest in low layers, {high.mean():.0f}% in "
+        f"points of area: {low.mean():.1f}% of the network's largest in low layers, {high.mean():.1f}% in "
         f"high ones, over {used} images"
     )
     before = untrained_curves(study)
     null = np.nan if before is None else _change(before, "auc")
     return Measurement(
-        value, start, end, null, below(start, end, 0), words, "{:+.0f}".format, False
+        value, start, end, null, below(start, end, 0), words, "{:+.1f}".format, False
     )
 
 

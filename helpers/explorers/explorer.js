@@ -41,17 +41,15 @@ function ranks(data, unit) {
 function indexes(data, unit) {
   const place = (line, text) => h("td", { class: "ux-place", title: text }, line, h("span", {}, text));
   const rows = data.indexes.map(({ name, written: how, values, luck, words }) => {
-    const word = words && readable(words[unit.unit] ?? "none");
     const first = h("th", { scope: "row" }, name);
     if (!values) { // a name only: how many units share it
+      const word = readable(words[unit.unit] ?? "none");
       const same = words.filter(other => other === words[unit.unit]).length;
       return h("tr", {}, first, h("td", { colspan: 2, class: "ux-word", title: word }, word),
         place("", `shared by ${same} of ${words.length}`));
     }
     const own = values[unit.unit], { rank, line } = placed(values, own);
     const shown = own === null ? "none" : WRITTEN[how](own);
-    if (words) return h("tr", {}, first, h("td", { colspan: 2, class: "ux-word", title: word }, word),
-      place(line, own === null ? "" : `${shown}, ${rank}`));
     const chance = luck && luck[unit.unit] !== null ? WRITTEN[how](luck[unit.unit]) : "";
     return h("tr", {}, first, h("td", {}, h("b", {}, shown)), h("td", {}, chance), place(line, rank));
   });

@@ -36,9 +36,15 @@ _CLASSES = {
         "class_index", "class_index_null",
     ),
     "node": _Index(
-        "most selective node", "bits",
-        "the class, or kind of thing, for which it is most selective, and by how many bits",
-        "node_bits", words="node",
+        "most selective node", "words",
+        "the class, or kind of thing, for which it is most selective",
+        None, words="node",
+    ),
+    "node_bits": _Index(
+        "bits of that node", "bits",
+        "how much more often that node is among its 100 strongest images than among all images; by luck "
+        "there is a best node, too",
+        "node_bits", "node_bits_null",
     ),
 }  # fmt: skip
 _FACETS = {
@@ -76,7 +82,7 @@ _PICTURES = {
         "self_response",
     ),
 }  # fmt: skip
-_ORDER = ("auc", *_PICTURES, "class_index", "node", *_FACETS)
+_ORDER = ("auc", *_PICTURES, "class_index", "node", "node_bits", *_FACETS)
 
 
 def index_facts(study, layer: str) -> list[dict]:
@@ -84,7 +90,7 @@ def index_facts(study, layer: str) -> list[dict]:
 
     values, luck (what a unit that ignores classes gets), words: one entry for each unit of the layer, None
     where not defined; a whole list is None where the index has no such thing. written: "number",
-    "percent" (values are shares), "bits" (beside words) or "words" (no values). From the shipped tables of
+    "percent" (values are shares), "bits" or "words" (no values). From the shipped tables of
     a study where there are some, else measured, the layer's pictures once. Without pictures only what the
     classes give; [] for a layer without maps.
     """

@@ -194,7 +194,10 @@ def most_selective_node(bits: torch.Tensor) -> torch.Tensor:
 def random_information(
     members: torch.Tensor, class_sizes, n_images: int = FIRST, draws: int = 1000
 ):
-    """Bits of the best node of units that ignore classes, (draws,): n images drawn without replacement."""
+    """Bits of the best node of units that ignore classes, (draws,): n images drawn without replacement.
+
+    members (C, A) bool; class_sizes (C,). All images count alike, while a unit's count by their responses.
+    """
     rows = random_rows(n_images, class_sizes, draws).double() / max(n_images, 1)
     sizes = torch.as_tensor(class_sizes, dtype=torch.float64)
     return node_information(rows, members, sizes / sizes.sum()).amax(1)
@@ -218,13 +221,22 @@ def class_units(record, ontology=None, layers=None, first: int = FIRST) -> pd.Da
     m_classes, m_null, class_index (nan for fewer than two images), class_index_null, class_index_ceiling,
     class_corrected (`chance_corrected`). With an `Ontology` of the classes also the node or class at which it
     is most selective: node, node_classes (how many it holds), node_share (its frequency), node_chance (its
-    share of all images), node_bits. layers: names; all by default.
+    share of all images), node_bits, node_bits_null (the mean best node of units that ignore classes and have
+    as many images: a largest of many, and so never zero). layers: names; all by default.
     """
     sizes = tuple(record.counts.tolist())
-    return pd.concat(
+    units = pd.concat(
         [_layer_units(record, name, sizes, ontology, first) for name in layers or record.layers],
         ignore_index=True,
     )
+    if ontology is None:
+        return units
+    by_luck = {
+        n: float(random_information(ontology.members, sizes, n).mean())
+        for n in units["n_images"].unique()
+        if n
+    }
+    return units.assign(node_bits_null=units["n_images"].map(by_luck))
 
 
 def _layer_units(record, name, sizes, ontology, first):

@@ -272,23 +272,27 @@ def test_indexes_say_value_luck_and_place(opened):
         joint = "joint " if known.count(index["values"][5]) > 1 else ""
         assert re.fullmatch(rf"{joint}{rank}(st|nd|rd|th) of {len(known)}", place), place
     assert index_row(browser, "curve area")[0] == f"{100 * found['auc']['values'][5]:.0f} %"
-    node, place = index_row(browser, "most selective node")
-    assert node == found["node"]["words"][5].replace("_", " ") and " bits, " in place
-    names = found["color"]["words"]
-    assert index_row(browser, "colour") == [names[5], f"shared by {names.count(names[5])} of 24"]
+    value, luck, _ = index_row(browser, "bits of that node")
+    wanted = [found["node_bits"][one][5] for one in ("values", "luck")]
+    assert [value, luck] == [f"{bits:.2f} bits" for bits in wanted]
+    for key, name in (("color", "colour"), ("node", "most selective node")):
+        names = found[key]["words"]
+        shared = f"shared by {names.count(names[5])} of 24"
+        assert index_row(browser, name) == [names[5].replace("_", " "), shared]
     drawn = browser.driver.find_elements("css selector", ".ux-place svg")
-    assert len(drawn) == len(found) - 1
+    assert len(drawn) == sum(index["values"] is not None for index in found.values())
     assert {line.get_attribute("aria-hidden") for line in drawn} == {"true"}
 
 
 def test_a_unit_without_responses_has_no_indexes(opened):
     browser = opened(f"one.html#deep-{DEAD}")
     assert index_row(browser, "class index") == ["none", "", ""]
-    assert index_row(browser, "most selective node") == ["none", ""]
+    assert index_row(browser, "bits of that node") == ["none", "", ""]
+    assert index_row(browser, "most selective node")[0] == "none"
     assert index_row(browser, "colour")[0] == "none"
 
 
-@pytest.mark.parametrize("key", ["auc", "color_index", "grey_response", "node", "degree"])
+@pytest.mark.parametrize("key", ["auc", "color_index", "grey_response", "node_bits", "degree"])
 def test_sorts_by_an_index(opened, key):
     browser, values = opened("one.html"), deep_indexes()[key]["values"]
     sort(browser, key)

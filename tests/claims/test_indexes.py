@@ -1086,7 +1086,7 @@ def test_before_training_by_loops(real):
         assert rows["color-first"]["null"] == f"{np.mean(colored):.0%}"
         areas = [listed(twin, "area", end) for end in thirds_of(twin)]
         fall = 100 * (np.mean(areas[1]) - np.mean(areas[0])) / max(listed(twin, "area"))
-        assert rows["steeper"]["null"].replace("\N{MINUS SIGN}", "-") == f"{fall:+.0f}"
+        assert rows["steeper"]["null"].replace("\N{MINUS SIGN}", "-") == f"{fall:+.1f}"
     change = np.mean(high) - np.mean(low)
     assert rows["class-rises"]["null"].replace("\N{MINUS SIGN}", "-") == f"{change:+.2f}"
 

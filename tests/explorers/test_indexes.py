@@ -16,9 +16,8 @@ from helpers.study import Study
 from .small import CLASSES, DEAD, without_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-CLASSES_ONLY = ["auc", "class_index", "node", "effective", "degree"]
+CLASSES_ONLY = ["auc", "class_index", "node", "node_bits", "effective", "degree"]
 ALL = ["auc", "color_index", "color", "grey_response", "self_response", *CLASSES_ONLY[1:]]
-COLUMNS = {"node": "node_bits"}  # where a column is not called like its index
 
 
 def facts(study, layer):
@@ -41,9 +40,9 @@ def check(study, layer):
     found, table = facts(study, layer), of_tables(study, layer)
     assert list(found) == ALL
     for key, index in found.items():
-        if key != "color":
+        if index["values"]:
             scale = 100 if key == "auc" else 1
-            same(index["values"], table[COLUMNS.get(key, key)] / scale)
+            same(index["values"], table[key] / scale)
         if index["luck"]:
             same(index["luck"], table[f"{key}_null"])
         if index["words"]:
@@ -52,7 +51,7 @@ def check(study, layer):
         assert {len(one) for one in lists} == {study.record[layer].n_units}
     assert {key for key, index in found.items() if index["words"]} == {"color", "node"}
     assert {key for key, index in found.items() if index["luck"]} == {
-        "class_index", "effective", "degree"}  # fmt: skip
+        "class_index", "node_bits", "effective", "degree"}  # fmt: skip
 
 
 @pytest.mark.parametrize("layer", ["shallow", "deep"])
@@ -88,7 +87,7 @@ def test_a_layer_without_maps_has_none(study):
 def test_what_a_record_cannot_give_is_left_out(study):
     """Images of one class: nothing to share, so how many classes drive a unit is not asked."""
     one = Study("one", study.record.select([CLASSES[1]]), None, None)
-    assert list(facts(without_images(one), "deep")) == ["auc", "class_index", "node"]
+    assert list(facts(without_images(one), "deep")) == ["auc", "class_index", "node", "node_bits"]
 
 
 def test_places_are_among_all_units_of_the_layer(study):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -401,3 +402,20 @@ def test_units_of_the_world():
     assert node["node_classes"] == members.sum() and node["node_chance"] == pytest.approx(
         members.double().mean().item()
     )
+    luck = random_information(ontology.members, study.record.counts, 100).mean().item()
+    assert set(units["node_bits_null"][units["n_images"] == 100]) == {luck} and 0 < luck < 0.1
+
+
+def test_the_luck_of_nodes_is_of_as_many_images():
+    """A unit that answers to one image has a class by luck, and most bits; a dead one has none."""
+    values = torch.zeros(40, 3)
+    values[0, 1], values[:, 2] = 1, torch.arange(40) + 1
+    same = dict.fromkeys(("max", "min", "mean"), values)
+    study = planted_study({"conv": same}, [i // 10 for i in range(40)], list("abcd"))
+    members = torch.cat([torch.ones(4, 1), torch.eye(4)], 1).bool()
+    tree = SimpleNamespace(members=members, member_names=["all", *"abcd"])
+    units = class_units(study.record, tree)
+    assert units["n_images"].tolist() == [0, 1, 40]
+    null = units["node_bits_null"].tolist()
+    assert np.isnan(null[0]) and null[1] == pytest.approx(2)  # one of four: log2 4
+    assert null[2] == pytest.approx(0)  # all of the images, and so nothing left to luck

@@ -140,6 +140,12 @@ def test_a_file_that_is_no_scoreboard(tmp_path):
 # Rows and counts
 
 
+def test_the_control_is_named_by_its_claim_alone():
+    """What a value is of is told with it; what the control is, by the claim, in one place for all studies."""
+    rows = open_scoreboard().rows
+    assert not [row["id"] for row in rows if "null" in row["words"] or not row["control"]]
+
+
 def column(name, verdicts):
     made = measure_column(planted_study({}, [0], ["one"], name), claims=())
     found = {"measured": "1", "null": None, "value": 1.0, "interval": None, "words": "counted"}

@@ -75,7 +75,7 @@ def mostly(study, end: int, multi: bool) -> Measurement:
         chosen = multifaceted(table)[table["layer"].isin(layers)]
         found.append((chosen if multi else 1 - chosen).dropna().to_numpy())
     value, low, high = interval(mean, found[0])
-    words = f"of {len(found[0])} units"
+    words = f"of {len(found[0])} units; before training by that network's own mean"
     return Measurement(value, low, high, known_mean(found[1]), above(low, high, 0.5), words)
 
 

@@ -181,8 +181,8 @@ def fine_ones_are_grey(study) -> Measurement:
     value, low, high = exact_share(selective[fine & known])
     others = selective[~fine & known]
     words = (
-        f"of {(fine & known).sum()} features with {FINE} cycles or more in the first layer, "
-        f"{len(others)} have fewer"
+        f"of {(fine & known).sum()} features with {FINE} cycles or more in the first layer; "
+        f"{len(others)} others have fewer"
     )
     null = others.mean() if len(others) else np.nan
     return Measurement(value, low, high, null, below(low, high, 0.2), words, rises=False)

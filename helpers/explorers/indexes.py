@@ -42,8 +42,8 @@ _CLASSES = {
     ),
     "node_bits": _Index(
         "bits of that node", "bits",
-        "how much more often that node is among its 100 strongest images than among all images; by luck "
-        "there is a best node, too",
+        "how much its strongest images, at most 100, tell of that node, in bits an image; a unit that "
+        "ignores classes has a best node, too",
         "node_bits", "node_bits_null",
     ),
 }  # fmt: skip

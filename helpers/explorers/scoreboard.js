@@ -6,7 +6,7 @@ const SIGNS = { // by verdict: a name for the style, a drawing that needs no col
   "is not decided": ["open", "M8 62Q29 22 50 50T92 38", "undecided"],
   "cannot be tested here": ["none", "M50 28a22 22 0 1 0 .1 0Z", "untestable"],
 };
-const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but not clearly more than in its control, or less";
+const DISAGREE = "studies disagree", BEYOND = "holds beyond its control", WEAK = "holds, but less, or not clearly more, than in its control";
 const beyond = found => found.verdict === "holds" && found.beside_control === "more";
 const weak = found => found.verdict === "holds" && found.beside_control !== null && !beyond(found);
 const unseen = text => h("span", { class: "ux-unseen" }, text);

@@ -191,9 +191,7 @@ def most_selective_node(bits: torch.Tensor) -> torch.Tensor:
     return last.masked_fill(bits.isnan().all(1), -1)
 
 
-def random_information(
-    members: torch.Tensor, class_sizes, n_images: int = FIRST, draws: int = 1000
-):
+def random_information(members: torch.Tensor, class_sizes, n_images: int = FIRST, draws: int = 200):
     """Bits of the best node of units that ignore classes, (draws,): n images drawn without replacement.
 
     members (C, A) bool; class_sizes (C,). All images count alike, while a unit's count by their responses.
@@ -221,8 +219,9 @@ def class_units(record, ontology=None, layers=None, first: int = FIRST) -> pd.Da
     m_classes, m_null, class_index (nan for fewer than two images), class_index_null, class_index_ceiling,
     class_corrected (`chance_corrected`). With an `Ontology` of the classes also the node or class at which it
     is most selective: node, node_classes (how many it holds), node_share (its frequency), node_chance (its
-    share of all images), node_bits, node_bits_null (the mean best node of units that ignore classes and have
-    as many images: a largest of many, and so never zero). layers: names; all by default.
+    share of all images), node_bits, node_bits_null (the mean of the best node of `random_information`, with
+    as many images: a largest of many, and so above zero unless all images are drawn). layers: names; all by
+    default.
     """
     sizes = tuple(record.counts.tolist())
     units = pd.concat(

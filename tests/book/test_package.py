@@ -70,14 +70,8 @@ def test_the_installed_package_finds_its_data(installed, tmp_path):
     assert Path(done.stdout.strip()) == installed / "helpers" / "data"
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Where no photographs are; what one chapter records of the world, the next finds, as a reader's do."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_runs_from_an_empty_folder(installed, home, tmp_path, path, monkeypatch):
+def test_a_chapter_runs_from_an_empty_folder(installed, tmp_path, path, monkeypatch):
     """On the real network, without its photographs: numbers are there, where pixels are needed a hint.
 
     `make book` has run the chapters on the world. *Reading a unit* takes the world here, too.
@@ -85,7 +79,7 @@ def test_a_chapter_runs_from_an_empty_folder(installed, home, tmp_path, path, mo
     for name, value in environment(installed).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("STUDY", "googlenet")
-    monkeypatch.setenv("SELECTIVITY_HOME", str(home))
+    monkeypatch.setenv("SELECTIVITY_HOME", str(tmp_path / "empty"))
     where = nbformat.v4.new_code_cell("import helpers.paths; print(helpers.paths.__file__)")
     done = run(path, tmp_path, where)
     choices = [cell.outputs for cell in done.cells if cell.id == "study-choice"]

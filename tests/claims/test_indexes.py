@@ -418,7 +418,7 @@ def test_gratings_are_matched_with_their_units(planted):
     frequencies = torch.tensor([0.7, 2, 1.5, 1.49, 9, 2, 2, 2, math.nan, 0.1, 2, 2])
     row = row_of("grey-gratings", planted(table, first_frequencies=frequencies.double()))
     # Of 2, 4, 5, 6, 7, 10, 11 four are even; others: 0, 8, 9.
-    assert row["value"] == pytest.approx(4 / 7) and row["words"].endswith("3 have fewer")
+    assert row["value"] == pytest.approx(4 / 7) and row["words"].endswith("3 others have fewer")
     assert row["null"] == "67%"
     all_fine = torch.full((12,), 2.0)
     assert row_of("grey-gratings", planted(table, first_frequencies=all_fine))["null"] is None
